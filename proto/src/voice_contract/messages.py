@@ -1,0 +1,436 @@
+"""The contract's messages as frozen values: what proto/voice_agent/v1 says, without protobuf.
+
+One class per payload of `Event`; comments on who sends what, when and how often stand in the .proto files and are not
+repeated. Durations are whole milliseconds unless the name says otherwise, positions are samples. `codec` translates
+to and from bytes-on-the-wire messages and refuses what breaks the contract.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from voice_contract.failures import Failure, Stage
+
+
+class AudioEncoding(Enum):
+    """Layout of samples."""
+
+    S16LE = "s16le"
+
+
+class Speaker(Enum):
+    """Whose words a transcript holds."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+
+
+class TranscriptKind(Enum):
+    """How a transcript relates to the others of its utterance or run."""
+
+    PARTIAL = "partial"
+    FINAL = "final"
+    DELTA = "delta"
+
+
+class TranscribeKind(Enum):
+    """What kind of transcript is wanted."""
+
+    PARTIAL = "partial"
+    FINAL = "final"
+
+
+class ChatRole(Enum):
+    """Who speaks in a chat message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class FinishReason(Enum):
+    """Why writing a reply ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+class EndCause(Enum):
+    """Why a call ended."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    EDGE_LOST = "edge_lost"
+    IDLE = "idle"
+    MAX_LENGTH = "max_length"
+    INFERENCE_UNAVAILABLE = "inference_unavailable"
+    SHUTDOWN = "shutdown"
+    INTERNAL = "internal"
+
+
+class Phase(Enum):
+    """Where a session stands."""
+
+    CREATED = "created"
+    CONNECTING = "connecting"
+    ACTIVE = "active"
+    PROCESSING = "processing"
+    RESPONDING = "responding"
+    TERMINATED = "terminated"
+
+
+class BargeInOutcome(Enum):
+    """What became of caller speech over the agent."""
+
+    PAUSED = "paused"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    """Format of one direction of sound."""
+
+    encoding: AudioEncoding = AudioEncoding.S16LE
+    sample_rate_hz: int = 16_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkTiming:
+    """What a piece of work cost on the inference node, microseconds."""
+
+    queued_us: int = 0
+    first_result_us: int = 0
+    total_us: int = 0
+
+
+# --- payloads of both streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audio:
+    """A stretch of sound."""
+
+    pcm: bytes
+    offset_samples: int
+    segment_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """A stretch of words."""
+
+    speaker: Speaker
+    kind: TranscriptKind
+    text: str
+    utterance_id: int = 0
+    revision: int = 0
+    segment_index: int = 0
+    start_offset_samples: int = 0
+    end_offset_samples: int = 0
+    mean_log_probability: float = 0.0
+    timing: WorkTiming = WorkTiming()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The sender is alive."""
+
+
+# --- edge stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOpen:
+    """A caller wants to talk to an agent. A format that is None means no sound in that direction."""
+
+    profile: str
+    caller_format: AudioFormat | None
+    agent_format: AudioFormat | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAccepted:
+    """The orchestrator takes the call."""
+
+    caller_format: AudioFormat | None
+    agent_format: AudioFormat | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """The caller hangs up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """The call is over."""
+
+    cause: EndCause
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseChanged:
+    """The session changed its phase."""
+
+    from_phase: Phase
+    to_phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BargeIn:
+    """A decision about caller speech over the run in the envelope."""
+
+    outcome: BargeInOutcome
+    speech_length_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutPause:
+    """Stop playing at once, keep what is buffered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutResume:
+    """Go on at the sample where PlayoutPause stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutFlush:
+    """Drop what is buffered of the run in the envelope."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutPosition:
+    """How much of the run in the envelope was played."""
+
+    played_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAudioEnd:
+    """The run in the envelope has no more sound."""
+
+    total_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLatency:
+    """Contiguous stages between the last speech sample and the first agent sample; they add up to the total."""
+
+    utterance_id: int
+    total_ms: int
+    endpointing_ms: int
+    transcription_ms: int
+    first_token_ms: int
+    first_clause_ms: int
+    synthesis_ms: int
+    delivery_ms: int
+
+
+# --- inference stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VadSettings:
+    """How caller speech is told from silence."""
+
+    activation_threshold: float
+    deactivation_threshold: float
+    min_speech_ms: int
+    min_silence_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfigure:
+    """Prepares the inference node for one session."""
+
+    caller_format: AudioFormat | None
+    agent_format: AudioFormat | None
+    language: str
+    voice: str
+    vad: VadSettings | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReady:
+    """The node took the session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted:
+    """The caller began to speak."""
+
+    start_offset_samples: int
+    detected_offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded:
+    """The caller paused or stopped."""
+
+    end_offset_samples: int
+    detected_offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcribe:
+    """Transcribe a stretch of caller sound sent before; `end_offset_samples` 0 means all of it so far."""
+
+    utterance_id: int
+    revision: int
+    kind: TranscribeKind
+    start_offset_samples: int
+    end_offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTranscription:
+    """Give up a transcription."""
+
+    utterance_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatMessage:
+    """One message of the conversation."""
+
+    role: ChatRole
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimePrompt:
+    """Evaluate a prompt into the cache ahead of time."""
+
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generate:
+    """Write a reply for the run in the envelope."""
+
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationEnded:
+    """The reply of the run in the envelope is written."""
+
+    reason: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    timing: WorkTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesize:
+    """Speak one segment of the run in the envelope."""
+
+    segment_index: int
+    text: str
+    speaking_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisEnded:
+    """A segment is spoken."""
+
+    segment_index: int
+    total_samples: int
+    timing: WorkTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRun:
+    """Stop all work of the run in the envelope."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped:
+    """No work of the run in the envelope is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClose:
+    """The session is over."""
+
+
+EdgeControl = (
+    CallOpen
+    | CallAccepted
+    | HangUp
+    | CallEnded
+    | PhaseChanged
+    | BargeIn
+    | PlayoutPause
+    | PlayoutResume
+    | PlayoutFlush
+    | PlayoutPosition
+    | RunAudioEnd
+    | TurnLatency
+)
+InferenceControl = (
+    SessionConfigure
+    | SessionReady
+    | SpeechStarted
+    | SpeechEnded
+    | Transcribe
+    | CancelTranscription
+    | PrimePrompt
+    | Generate
+    | GenerationEnded
+    | Synthesize
+    | SynthesisEnded
+    | CancelRun
+    | RunStopped
+    | SessionClose
+)
+Payload = Audio | Transcript | Heartbeat | Failure | EdgeControl | InferenceControl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Envelope of everything on both streams; `run_id` 0 means no run."""
+
+    session_id: str
+    sequence: int
+    sender_monotonic_us: int
+    payload: Payload
+    run_id: int = 0
+
+
+# --- Describe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDescription:
+    """One engine of an inference node."""
+
+    stage: Stage
+    engine: str
+    model: str
+    device: str
+    precision: str = ""
+    languages: tuple[str, ...] = ()
+    streaming: bool = False
+    word_times: bool = False
+    concurrency: int = 1
+    voices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDescription:
+    """What an inference node can do and how much room it has."""
+
+    version: str
+    ready: bool
+    engines: tuple[EngineDescription, ...]
+    session_slots: int
+    free_session_slots: int

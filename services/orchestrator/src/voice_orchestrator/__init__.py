@@ -1,0 +1,1 @@
+"""Control plane: owns every call, imports no model library."""
