@@ -1,0 +1,110 @@
+"""How a session begins, gets and loses its inference node, and ends."""
+
+from typing import Final
+
+from voice_contract.failures import RETRYABLE, Failure, Stage
+from voice_contract.messages import AudioFormat, ChatRole, EndCause, Phase, PrimePrompt, SessionConfigure
+from voice_orchestrator.session import events
+from voice_orchestrator.session.commands import ConnectInference, DropRun, EndCall, FlushRun
+from voice_orchestrator.session.history import played_text, system_message, with_message
+from voice_orchestrator.session.runs import settle_flush, start_line
+from voice_orchestrator.session.state import RunStatus
+from voice_orchestrator.session.step import Step
+
+RECONNECT_DELAYS_MS: Final = (0, 100, 200, 400, 500)
+"""Waits before the first, second, ... attempt to reach a node; the last one repeats."""
+
+
+def on_call_opened(step: Step, event: events.CallOpened) -> None:
+    """The call begins: get an inference node."""
+    if step.state.phase is not Phase.CREATED:
+        step.ignore("already_open")
+        return
+    step.change(
+        listens=event.listens,
+        speaks=event.speaks,
+        call_deadline_ms=step.now_ms + step.policy.limits.call_ms,
+    )
+    _connect(step)
+
+
+def _connect(step: Step) -> None:
+    """Asks for a node; the deadline counts from the moment the last one was lost."""
+    if step.state.connect_deadline_ms is None:
+        step.change(connect_deadline_ms=step.now_ms + step.policy.deadlines.connect_ms)
+    step.enter(Phase.CONNECTING)
+    attempt = step.state.connect_attempts
+    step.change(connect_attempts=attempt + 1)
+    configure = SessionConfigure(
+        caller_format=AudioFormat() if step.state.listens else None,
+        agent_format=AudioFormat() if step.state.speaks else None,
+        language=step.policy.language,
+        voice=step.policy.voice,
+        vad=step.policy.vad if step.state.listens else None,
+    )
+    delay_ms = RECONNECT_DELAYS_MS[min(attempt, len(RECONNECT_DELAYS_MS) - 1)]
+    step.emit(ConnectInference(configure=configure, delay_ms=delay_ms))
+
+
+def on_inference_ready(step: Step) -> None:
+    """The node took the session: greet the first time, go on with the kept turn otherwise."""
+    if step.state.phase is not Phase.CONNECTING:
+        step.ignore("already_connected")
+        return
+    step.change(connect_deadline_ms=None, connect_attempts=0, quiet_since_ms=step.now_ms)
+    step.enter(Phase.ACTIVE)
+    if step.policy.greeting and not step.state.greeted and step.turn is None:
+        start_line(step, step.policy.greeting, None)
+    step.change(greeted=True)
+    if step.turn is None:
+        step.to_inference(PrimePrompt(messages=(system_message(step.policy), *step.state.history)))
+
+
+def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
+    """The node is gone: what was heard stays heard, a turn whose words are known is answered by the next node."""
+    if step.state.phase is Phase.CREATED:
+        step.ignore("not_connected")
+        return
+    if event.reason not in RETRYABLE:
+        end_call(
+            step,
+            EndCause.INFERENCE_UNAVAILABLE,
+            Failure(stage=Stage.LINK, reason=event.reason, detail=event.detail),
+        )
+        return
+    if step.state.phase is not Phase.CONNECTING:
+        step.report_failure(Stage.LINK, event.reason, event.detail)
+    _abandon_run(step)
+    turn = step.turn
+    if turn is not None and (turn.committed_at_ms is None or not turn.text):
+        step.change(turn=None)
+    _connect(step)
+
+
+def _abandon_run(step: Step) -> None:
+    """Ends the run of a node that is gone: no cancel can reach it."""
+    run = step.run
+    if run is None:
+        return
+    if run.status is RunStatus.SILENT:
+        step.emit(DropRun(run_id=run.id))
+    else:
+        settle_flush(step, None)
+        if step.state.speaks:
+            step.emit(FlushRun(run_id=run.id))
+        heard = with_message(step.state.history, ChatRole.USER, run.user_text)
+        step.change(history=with_message(heard, ChatRole.ASSISTANT, played_text(run.segments)))
+    step.change(run=None, watch=None)
+
+
+def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:
+    """Ends the session; nothing is accepted after it."""
+    settle_flush(step, None)
+    _abandon_run(step)
+    step.change(
+        turn=None,
+        connect_deadline_ms=None,
+        call_deadline_ms=None,
+    )
+    step.enter(Phase.TERMINATED)
+    step.emit(EndCall(cause=cause, failure=failure))

@@ -1,0 +1,69 @@
+"""Cuts a reply into pieces to be spoken, while it is still being written.
+
+A segment ends where a voice may pause: at the end of a sentence, or, for the first segment of a reply only, at a comma
+or the like once enough was said, because the caller is waiting for it. Later segments are whole sentences: their
+prosody is worth more than their delay.
+"""
+
+import re
+from typing import Final
+
+FIRST_CLAUSE_CHARS_MIN: Final = 12
+"""A shorter first clause ("Yes,") sounds cut off and saves nothing: Piper's time has a floor of about 20 ms."""
+
+SEGMENT_CHARS_MAX: Final = 240
+"""A longer run of words without a full stop is cut at a space; about 16 s of speech."""
+
+_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"')\]]*(?=\s)")
+_CLAUSE_END: Final = re.compile("[,;:\u2013\u2014](?=\\s)")
+_ABBREVIATION: Final = re.compile(
+    r"(?:^|[\s(])(?:(?:mr|mrs|ms|dr|st|prof|no|vs|etc|approx|apt|e\.g|i\.e|a\.m|p\.m)|[a-z])\.$", re.IGNORECASE
+)
+_MARKUP: Final = re.compile(r"[*#`_~|<>]+")
+_SPEAKABLE: Final = re.compile(r"[^\W_]")
+
+
+def speakable(text: str) -> str:
+    """`text` without markup and with single spaces; empty when nothing in it can be pronounced."""
+    plain = " ".join(_MARKUP.sub(" ", text).split())
+    return plain if _SPEAKABLE.search(plain) else ""
+
+
+def _cut_at(buffer: str, *, first: bool) -> int:
+    """Length of the first complete segment of `buffer`; 0 while there is none."""
+    for match in _SENTENCE_END.finditer(buffer):
+        if not _ABBREVIATION.search(buffer[: match.end()]) and speakable(buffer[: match.end()]):
+            end = match.end()
+            break
+    else:
+        end = 0
+    if first:
+        for match in _CLAUSE_END.finditer(buffer, FIRST_CLAUSE_CHARS_MIN):
+            end = min(end or match.end(), match.end())
+            break
+    if end:
+        return end
+    if len(buffer) > SEGMENT_CHARS_MAX:
+        space = buffer.rfind(" ", 1, SEGMENT_CHARS_MAX)
+        return space if space > 0 else SEGMENT_CHARS_MAX
+    return 0
+
+
+def split_ready(buffer: str, *, first: bool) -> tuple[tuple[str, ...], str]:
+    """Complete segments at the beginning of `buffer`, and the rest.
+
+    `first` says that nothing of the reply was cut before. A sentence is complete when the space after it was seen.
+    """
+    segments: list[str] = []
+    while end := _cut_at(buffer, first=first and not segments):
+        if segment := speakable(buffer[:end]):
+            segments.append(segment)
+        buffer = buffer[end:].lstrip()
+    return tuple(segments), buffer
+
+
+def split_all(text: str, *, first: bool) -> tuple[str, ...]:
+    """Every segment of a finished text."""
+    segments, rest = split_ready(text, first=first)
+    last = speakable(rest)
+    return (*segments, last) if last else segments

@@ -1,0 +1,89 @@
+"""One step of the reducer while it is being worked out: the state so far and the commands so far."""
+
+from dataclasses import replace
+from typing import Any
+
+from voice_contract.failures import Failure, FailureReason, Stage
+from voice_contract.messages import Phase, PhaseChanged
+from voice_orchestrator.session.commands import Command, EdgeMessage, InferenceMessage, ToEdge, ToInference
+from voice_orchestrator.session.phases import require_edge
+from voice_orchestrator.session.policy import SessionPolicy
+from voice_orchestrator.session.state import Run, SessionState, Turn
+
+
+class Step:
+    """Collects what one event changes. Lives for one call of `reduce` and never leaves it."""
+
+    def __init__(self, state: SessionState) -> None:
+        self.state = state
+        self.commands: list[Command] = []
+        self.ignored: str | None = None
+
+    @property
+    def now_ms(self) -> int:
+        """Time of the event."""
+        return self.state.now_ms
+
+    @property
+    def policy(self) -> SessionPolicy:
+        """The session's policy."""
+        return self.state.policy
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that is open or being answered silently."""
+        return self.state.turn
+
+    @property
+    def run(self) -> Run | None:
+        """The live run."""
+        return self.state.run
+
+    # `replace` checks the names; the values are checked where the changed state is read.
+    def change(self, **changes: Any) -> None:  # noqa: ANN401
+        """Replaces fields of the state."""
+        self.state = replace(self.state, **changes)
+
+    def change_turn(self, turn: Turn, **changes: Any) -> Turn:  # noqa: ANN401
+        """Replaces fields of the turn and makes it the state's."""
+        changed = replace(turn, **changes)
+        self.change(turn=changed)
+        return changed
+
+    def change_run(self, run: Run, **changes: Any) -> Run:  # noqa: ANN401
+        """Replaces fields of the run and makes it the state's."""
+        changed = replace(run, **changes)
+        self.change(run=changed)
+        return changed
+
+    def ignore(self, why: str) -> None:
+        """Records that the event had no effect; `why` is a counter's name."""
+        self.ignored = why
+
+    def emit(self, command: Command) -> None:
+        """Adds a command."""
+        self.commands.append(command)
+
+    def to_inference(self, message: InferenceMessage, run_id: int = 0) -> None:
+        """Adds a message to the inference node."""
+        self.emit(ToInference(message=message, run_id=run_id))
+
+    def to_edge(self, message: EdgeMessage, run_id: int = 0) -> None:
+        """Adds a message to the edge."""
+        self.emit(ToEdge(message=message, run_id=run_id))
+
+    def report_failure(
+        self, stage: Stage, reason: FailureReason, detail: str, *, run_id: int = 0, utterance_id: int = 0
+    ) -> None:
+        """Tells the edge of a failure the call survives."""
+        failure = Failure(stage=stage, reason=reason, detail=detail, utterance_id=utterance_id)
+        self.to_edge(failure, run_id)
+
+    def enter(self, phase: Phase) -> None:
+        """Changes the phase and tells the edge; does nothing when it is the current one."""
+        before = self.state.phase
+        if phase is before:
+            return
+        require_edge(before, phase)
+        self.change(phase=phase)
+        self.to_edge(PhaseChanged(from_phase=before, to_phase=phase))
