@@ -1,0 +1,1 @@
+"""Adapters of engines to the Protocols of `base`, one module per engine."""

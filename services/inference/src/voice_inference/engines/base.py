@@ -20,7 +20,7 @@ FloatSamples = NDArray[np.float32]
 IntSamples = NDArray[np.int16]
 
 
-class Cancelled(Exception):  # noqa: N818 - it is an outcome, not an error
+class Cancelled(Exception):
     """The work's CancelToken was cancelled; nothing of it is left."""
 
 

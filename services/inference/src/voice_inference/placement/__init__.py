@@ -1,0 +1,1 @@
+"""Which engine runs where: reading the placement, and whether this machine can carry it."""

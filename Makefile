@@ -1,0 +1,62 @@
+# Every target sets up what it needs; the first run builds llama.cpp (about 4 minutes on two cores).
+#
+#   make demo     hear a real agent answer real speech
+#   make test     everything CI runs
+#   make help     the rest
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := proto/src/voice_contract services tests bench tools
+
+.DEFAULT_GOAL := help
+.PHONY: help setup models demo test test-unit check format contract bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## virtual environment with pinned dependencies and the two services
+
+$(READY): requirements/runtime.txt requirements/dev.txt proto/pyproject.toml services/orchestrator/pyproject.toml services/inference/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "error: Python 3.11 is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV) (the first time builds llama.cpp: about 4 minutes on two cores)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^pip==' requirements/runtime.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  -e proto -e services/orchestrator -e services/inference
+	@touch $@
+
+models: $(READY) ## fetch and verify the model weights of the default placement
+	@$(BIN)/voice-inference models pull
+
+demo: models ## a call with human speech, answered by real models; leaves no process behind
+	@$(BIN)/python tools/demo.py
+
+check: $(READY) ## format, lint, types, contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/python tools/generate_contract.py --check
+	$(BIN)/python tools/check_contract.py
+
+test-unit: $(READY) ## unit tests alone: no model, under a minute
+	$(BIN)/pytest tests/unit -m "not models"
+
+test: check models ## everything CI runs, the end-to-end call on real models included
+	$(BIN)/pytest tests --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
+
+format: $(READY) ## rewrite the sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+contract: $(READY) ## regenerate the code of the contract from proto/
+	$(BIN)/python tools/generate_contract.py
+
+bench: models ## latency, start-up, memory and bare engine times on this machine
+	$(BIN)/python bench/first_call.py
+
+clean: ## remove the virtual environment and caches, keep model weights
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage out

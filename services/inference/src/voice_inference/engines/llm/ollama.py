@@ -1,0 +1,142 @@
+"""Ollama through its official client."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+from ollama import AsyncClient, ChatResponse, ResponseError
+
+from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
+from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
+from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.llm.cancellable import cancellable
+
+CONNECT_S: Final = 2.0
+SILENT_S: Final = 30.0
+"""The longest wait for the next piece: a model that is being loaded into a GPU answers late."""
+
+KEEP_ALIVE: Final = "30m"
+
+
+class Ollama:
+    """A model served by an Ollama server; the server caches prompt prefixes itself."""
+
+    def __init__(self, *, model: str, host: str, device: str, concurrency: int, context_tokens: int) -> None:
+        self._model, self._host, self._device = model, host, device
+        self._concurrency, self._context_tokens = concurrency, context_tokens
+        timeout = httpx.Timeout(SILENT_S, connect=CONNECT_S)
+        self._client = AsyncClient(host=host, timeout=timeout)
+        self._slots = asyncio.Semaphore(concurrency)
+
+    def describe(self) -> EngineDescription:
+        """What it is."""
+        return EngineDescription(
+            stage=Stage.LLM,
+            engine="ollama",
+            model=self._model,
+            device=self._device,
+            streaming=True,
+            concurrency=self._concurrency,
+        )
+
+    async def start(self) -> None:
+        """Reaches the server, looks for the model and has it loaded."""
+        try:
+            async with asyncio.timeout(CONNECT_S + 3):
+                known = [entry.model or "" for entry in (await self._client.list()).models]
+        except (ConnectionError, httpx.HTTPError, TimeoutError) as error:
+            raise self._unreachable() from error
+        except ResponseError as error:
+            raise self._refused(error) from error
+        if not any(name in (self._model, f"{self._model}:latest") for name in known):
+            raise self._missing()
+        try:
+            async with asyncio.timeout(120):
+                await self._client.generate(model=self._model, prompt="", keep_alive=KEEP_ALIVE)
+        except (ConnectionError, httpx.HTTPError, TimeoutError) as error:
+            raise self._unreachable() from error
+        except ResponseError as error:
+            raise self._refused(error) from error
+
+    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+        """See LlmEngine.generate. A cancel closes the connection, which stops the server's work."""
+        async with self._slots:
+            cancel.raise_if_cancelled()
+            try:
+                async for item in cancellable(self._chat(request), cancel):
+                    yield item
+            except (ConnectionError, httpx.HTTPError) as error:
+                raise self._unreachable() from error
+            except ResponseError as error:
+                raise self._refused(error) from error
+
+    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
+        options: dict[str, object] = {
+            "num_predict": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "seed": request.seed,
+            "stop": list(request.stop),
+            "num_ctx": self._context_tokens,
+        }
+        stream = await self._client.chat(
+            model=self._model,
+            messages=[{"role": message.role.value, "content": message.text} for message in request.messages],
+            stream=True,
+            options=options,
+            keep_alive=KEEP_ALIVE,
+        )
+        async for part in stream:
+            if part.message.content:
+                yield LlmText(text=part.message.content)
+            if part.done:
+                yield _end(part)
+
+    async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
+        """Has the server evaluate the prompt; it keeps the result in the slot's cache."""
+        del session_id
+        if self._slots.locked():
+            return
+        async with self._slots:
+            cancel.raise_if_cancelled()
+            await self._client.chat(
+                model=self._model,
+                messages=[{"role": message.role.value, "content": message.text} for message in messages],
+                options={"num_predict": 1, "num_ctx": self._context_tokens},
+                keep_alive=KEEP_ALIVE,
+            )
+
+    async def forget(self, session_id: str) -> None:
+        """The server manages its cache."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client._client.aclose()
+
+    def _unreachable(self) -> VoiceAgentError:
+        detail = f"Ollama does not answer at {self._host}: start it with `ollama serve`, or set OLLAMA_HOST"
+        return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
+
+    def _missing(self) -> VoiceAgentError:
+        detail = f"Ollama at {self._host} does not have {self._model}: run `ollama pull {self._model}`"
+        return _failure(FailureReason.MODEL_MISSING, detail)
+
+    def _refused(self, error: ResponseError) -> VoiceAgentError:
+        if error.status_code == 404:
+            return self._missing()
+        return _failure(FailureReason.ENGINE_ERROR, f"Ollama answered with status {error.status_code}")
+
+
+def _end(part: ChatResponse) -> LlmEnd:
+    return LlmEnd(
+        reason=FinishReason.LENGTH if part.done_reason == "length" else FinishReason.STOP,
+        prompt_tokens=part.prompt_eval_count or 0,
+        cached_tokens=0,
+        generated_tokens=part.eval_count or 0,
+        queued_us=0,
+    )
+
+
+def _failure(reason: FailureReason, detail: str) -> VoiceAgentError:
+    return VoiceAgentError(Failure(stage=Stage.LLM, reason=reason, detail=detail))

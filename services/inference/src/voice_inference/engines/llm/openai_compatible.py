@@ -1,0 +1,125 @@
+"""Any server that speaks the OpenAI chat API: vLLM, llama.cpp's server, LM Studio and the like."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final, cast
+
+import openai
+from openai import AsyncOpenAI
+
+from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
+from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
+from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.llm.cancellable import cancellable
+
+SILENT_S: Final = 30.0
+REACH_S: Final = 5.0
+
+
+class OpenAiCompatible:
+    """A model behind a base URL. The key, if the server wants one, comes from the environment and is never logged."""
+
+    def __init__(self, *, model: str, base_url: str, api_key: str, concurrency: int) -> None:
+        self._model, self._base_url, self._concurrency = model, base_url, concurrency
+        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key or "not-needed", max_retries=0, timeout=SILENT_S)
+        self._slots = asyncio.Semaphore(concurrency)
+
+    def describe(self) -> EngineDescription:
+        """What it is."""
+        return EngineDescription(
+            stage=Stage.LLM,
+            engine="openai-compatible",
+            model=self._model,
+            device="remote",
+            streaming=True,
+            concurrency=self._concurrency,
+        )
+
+    async def start(self) -> None:
+        """Reaches the server and looks for the model."""
+        try:
+            async with asyncio.timeout(REACH_S):
+                known = [entry.id async for entry in self._client.models.list()]
+        except TimeoutError as error:
+            raise self._unreachable() from error
+        except openai.OpenAIError as error:
+            raise self._failure_of(error) from error
+        if self._model not in known:
+            raise self._missing()
+
+    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+        """See LlmEngine.generate. A cancel closes the connection."""
+        async with self._slots:
+            cancel.raise_if_cancelled()
+            try:
+                async for item in cancellable(self._chat(request), cancel):
+                    yield item
+            except openai.OpenAIError as error:
+                raise self._failure_of(error) from error
+
+    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
+        messages = [{"role": message.role.value, "content": message.text} for message in request.messages]
+        stream = await self._client.chat.completions.create(
+            model=self._model,
+            messages=cast("Any", messages),
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+            stop=list(request.stop) or None,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        reason, pieces, usage = FinishReason.STOP, 0, None
+        try:
+            async for part in stream:
+                usage = part.usage or usage
+                for choice in part.choices:
+                    if choice.delta.content:
+                        pieces += 1
+                        yield LlmText(text=choice.delta.content)
+                    if choice.finish_reason == "length":
+                        reason = FinishReason.LENGTH
+        finally:
+            await stream.close()
+        details = usage.prompt_tokens_details if usage else None
+        yield LlmEnd(
+            reason=reason,
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            cached_tokens=(details.cached_tokens or 0) if details else 0,
+            generated_tokens=usage.completion_tokens if usage else pieces,
+            queued_us=0,
+        )
+
+    async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
+        """The API has no way to evaluate a prompt without writing a reply to it."""
+
+    async def forget(self, session_id: str) -> None:
+        """The server manages its cache."""
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+    def _unreachable(self) -> VoiceAgentError:
+        detail = f"no OpenAI-compatible server answers at {self._base_url}: start it, or set OPENAI_BASE_URL"
+        return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
+
+    def _missing(self) -> VoiceAgentError:
+        detail = f"the server at {self._base_url} does not have the model {self._model}"
+        return _failure(FailureReason.MODEL_MISSING, detail)
+
+    def _failure_of(self, error: openai.OpenAIError) -> VoiceAgentError:
+        if isinstance(error, openai.NotFoundError):
+            return self._missing()
+        if isinstance(error, openai.AuthenticationError):
+            detail = f"the server at {self._base_url} refuses the key: set OPENAI_API_KEY"
+            return _failure(FailureReason.ENGINE_ERROR, detail)
+        if isinstance(error, openai.APIConnectionError):
+            return self._unreachable()
+        status = getattr(error, "status_code", "unknown")
+        return _failure(FailureReason.ENGINE_ERROR, f"the server at {self._base_url} answered with status {status}")
+
+
+def _failure(reason: FailureReason, detail: str) -> VoiceAgentError:
+    return VoiceAgentError(Failure(stage=Stage.LLM, reason=reason, detail=detail))

@@ -1,0 +1,126 @@
+"""Voice activity detection for all sessions: one thread, one batched call per tick.
+
+Sessions submit windows; the worker takes one window of every session that has any and scores them together. A session
+that is more than half a second behind loses its oldest windows, which is counted: old sound is not worth judging.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voice_inference.engines.base import FloatSamples, VadEngine
+
+WINDOWS_WAITING_MAX: Final = 16
+"""Windows of 32 ms one session may have waiting: about half a second."""
+
+Scored = Callable[[int, float], None]
+Failed = Callable[[Exception], None]
+
+
+class VadStream:
+    """One session's place in the lane. `scored(start_samples, probability)` is called on the event loop, in order."""
+
+    def __init__(self, lane: "VadLane", state: NDArray[np.float32], scored: Scored, failed: Failed) -> None:
+        self._lane = lane
+        self.state = state
+        self.scored = scored
+        self.failed = failed
+        self.waiting: deque[tuple[int, FloatSamples]] = deque()
+        self.dropped_windows = 0
+        self.closed = False
+
+    def submit(self, start_samples: int, window: FloatSamples) -> None:
+        """Has a window scored; drops the session's oldest one when too many wait."""
+        self._lane.submit(self, start_samples, window)
+
+    def close(self) -> None:
+        """Nothing is scored any more."""
+        self._lane.remove(self)
+
+
+class VadLane:
+    """The worker thread over all streams."""
+
+    def __init__(self, engine: VadEngine, loop: asyncio.AbstractEventLoop) -> None:
+        self.engine = engine
+        self._loop = loop
+        self._wakeup = threading.Condition()
+        self._streams: list[VadStream] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="lane-vad", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """Windows waiting, over all sessions."""
+        return sum(len(stream.waiting) for stream in list(self._streams))
+
+    def open(self, scored: Scored, failed: Failed) -> VadStream:
+        """A place for a session that has heard nothing yet."""
+        stream = VadStream(self, self.engine.new_state(), scored, failed)
+        with self._wakeup:
+            self._streams.append(stream)
+        return stream
+
+    def submit(self, stream: VadStream, start_samples: int, window: FloatSamples) -> None:
+        """See VadStream.submit."""
+        with self._wakeup:
+            if stream.closed:
+                return
+            if len(stream.waiting) >= WINDOWS_WAITING_MAX:
+                stream.waiting.popleft()
+                stream.dropped_windows += 1
+            stream.waiting.append((start_samples, window))
+            self._wakeup.notify()
+
+    def remove(self, stream: VadStream) -> None:
+        """See VadStream.close."""
+        with self._wakeup:
+            stream.closed = True
+            stream.waiting.clear()
+            if stream in self._streams:
+                self._streams.remove(stream)
+
+    def close(self, timeout_s: float = 1.0) -> bool:
+        """Ends the worker; whether it ended within `timeout_s`."""
+        with self._wakeup:
+            self._closed = True
+            self._wakeup.notify_all()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while True:
+            with self._wakeup:
+                while not self._closed and not any(stream.waiting for stream in self._streams):
+                    self._wakeup.wait()
+                if self._closed:
+                    return
+                batch = [(stream, *stream.waiting.popleft()) for stream in self._streams if stream.waiting]
+            self._score(batch)
+
+    def _score(self, batch: list[tuple[VadStream, int, FloatSamples]]) -> None:
+        try:
+            probabilities, states = self.engine.score(
+                np.stack([window for _, _, window in batch]), [stream.state for stream, _, _ in batch]
+            )
+        except Exception as error:
+            for stream, _, _ in batch:
+                self._post(stream.failed, error)
+            return
+        for (stream, start_samples, _), probability, state in zip(batch, probabilities, states, strict=True):
+            stream.state = state
+            if not stream.closed:
+                self._post(stream.scored, start_samples, float(probability))
+
+    def _post(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
