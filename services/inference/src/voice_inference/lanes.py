@@ -1,8 +1,8 @@
 """Worker threads behind a bounded queue ordered by deadline: how blocking engines serve many sessions.
 
 One lane per engine. Work is a callable (`run`) or a generator function (`stream`); it is executed on a worker thread
-and looks at its CancelToken itself. What waits in the queue is ordered by deadline, ties by arrival; cancelled work leaves
-the queue at once.
+and looks at its CancelToken itself. What waits in the queue is ordered by deadline, ties by arrival; cancelled work
+leaves the queue at once.
 """
 
 import asyncio

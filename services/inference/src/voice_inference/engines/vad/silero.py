@@ -1,7 +1,8 @@
 """Silero VAD on ONNX Runtime.
 
 The model file comes with the silero-vad package, whose code is not imported: it would load torch. Each call takes
-512 new samples preceded by the 64 before them, and a recurrent state of 2 x 128 numbers, for every session of the batch.
+512 new samples preceded by the 64 before them, and a recurrent state of 2 x 128 numbers, for every session of the
+batch.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,209 @@
+"""Composition root of the node: engines, lanes and servers put together, started, drained and stopped."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Final, TypeVar
+
+import structlog
+
+from voice_contract.failures import Stage
+from voice_inference.catalogue.store import ModelStore
+from voice_inference.clock import monotonic_s
+from voice_inference.engines.base import CancelToken, SttEngine, TtsEngine, VadEngine
+from voice_inference.engines.registry import ENGINES, EngineSpec, make_llm, make_stt, make_tts, make_vad
+from voice_inference.lanes import Lane
+from voice_inference.operator_error import OperatorError
+from voice_inference.placement.resolve import ResolvedPlacement
+from voice_inference.server.http import HttpFace
+from voice_inference.server.metrics import NodeMetrics
+from voice_inference.server.pipeline import Pipeline
+from voice_inference.server.servicer import GrpcFace, InferenceServicer
+from voice_inference.vad_lane import VadLane
+
+LAG_PERIOD_S: Final = 0.5
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT; raises OperatorError unless it is a loopback address and a port."""
+    host, _, port = address.rpartition(":")
+    bare = host.strip("[]")
+    if bare not in ("127.0.0.1", "localhost", "::1"):
+        raise OperatorError(
+            f"{address}: this version listens on loopback only, because it has no TLS yet; use 127.0.0.1:PORT"
+        )
+    if not port.isdigit() or int(port) > 65_535:
+        raise OperatorError(f"{address}: not HOST:PORT")
+    return bare, int(port)
+
+
+class Node:
+    """One inference node. `say` is told about progress, for people."""
+
+    def __init__(self, resolved: ResolvedPlacement, store: ModelStore, say: Say) -> None:
+        self._resolved = resolved
+        self._store = store
+        self._say = say
+        self._metrics = NodeMetrics()
+        self._servicer = InferenceServicer(self._metrics, resolved.placement.limits.sessions)
+
+    async def run(
+        self, *, grpc_address: str, http_address: str, ready_file: Path | None, stop: asyncio.Event, drain_s: float
+    ) -> None:
+        """Serves until `stop` is set, then drains for at most `drain_s`.
+
+        Raises OperatorError or VoiceAgentError when the node cannot start.
+        """
+        http_host, http_port = split_address(http_address)
+        split_address(grpc_address)
+        face = GrpcFace(grpc_address, self._servicer)
+        http = HttpFace(http_host, http_port, self._metrics, lambda: self._servicer.ready)
+        try:
+            try:
+                http_port = await http.start()
+                grpc_port = await face.start()
+            except OSError as error:
+                raise OperatorError(
+                    f"cannot listen on {grpc_address} and {http_address} ({error.strerror or error}): end the process "
+                    "that uses the port, or choose others with --grpc and --http"
+                ) from error
+            addresses = {
+                "grpc": f"{grpc_address.rpartition(':')[0]}:{grpc_port}",
+                "http": f"{http_address.rpartition(':')[0]}:{http_port}",
+            }
+            await self._serve(face, addresses, ready_file, stop, drain_s)
+        finally:
+            await face.drain(0.0)
+            await http.stop()
+            if ready_file is not None:
+                await asyncio.to_thread(ready_file.unlink, missing_ok=True)
+
+    async def _serve(
+        self,
+        face: GrpcFace,
+        addresses: dict[str, str],
+        ready_file: Path | None,
+        stop: asyncio.Event,
+        drain_s: float,
+    ) -> None:
+        began_s = perf_counter()
+        for line in self._resolved.warnings:
+            self._say(f"warning: {line}")
+        loading = asyncio.create_task(self._load(), name="load")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not loading.done():
+            # A model being read cannot be interrupted; the process ends without waiting for it.
+            loading.cancel()
+            await asyncio.wait((loading,))
+            return
+        stopping.cancel()
+        pipeline = loading.result()
+        try:
+            self._servicer.pipeline = pipeline
+            await face.set_serving()
+            self._say(
+                f"serving on {addresses['grpc']} (metrics on {addresses['http']}), ready after "
+                f"{perf_counter() - began_s:.1f} s"
+            )
+            if ready_file is not None:
+                _write_ready_file(ready_file, addresses)
+            lag = asyncio.create_task(self._measure_lag(), name="loop-lag")
+            await stop.wait()
+            lag.cancel()
+            self._say(f"draining, {self._servicer.sessions} sessions left")
+            await face.drain(drain_s)
+        finally:
+            await pipeline.close()
+
+    async def _load(self) -> Pipeline:
+        """Verifies, loads and warms every engine, telling about each."""
+        queue = self._resolved.placement.limits.queue
+        # Not the loop's own executor: the process may end while a model is being read.
+        lane = Lane("load", threads=1, queue_max=1, stage=Stage.SESSION)
+        vad = await self._step(lane, Stage.VAD, _warm_vad)
+        stt = await self._step(lane, Stage.STT, _warm_stt)
+        tts = await self._step(lane, Stage.TTS, _warm_tts)
+        began_s = perf_counter()
+        llm = await lane.run(lambda: make_llm(self._spec(Stage.LLM)), deadline_s=monotonic_s(), cancel=CancelToken())
+        lane.close()
+        await llm.start()
+        self._told(Stage.LLM, began_s)
+        pipeline = Pipeline(
+            vad=VadLane(vad, asyncio.get_running_loop()),
+            stt=stt,
+            stt_lane=Lane("stt", threads=1, queue_max=queue, stage=Stage.STT),
+            llm=llm,
+            tts=tts,
+            tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
+            metrics=self._metrics,
+        )
+        self._metrics.lane_depth.labels(Stage.VAD.value).set_function(lambda: pipeline.vad.depth)
+        self._metrics.lane_depth.labels(Stage.STT.value).set_function(lambda: pipeline.stt_lane.depth)
+        self._metrics.lane_depth.labels(Stage.TTS.value).set_function(lambda: pipeline.tts_lane.depth)
+        return pipeline
+
+    async def _step(self, lane: Lane, stage: Stage, make: Callable[[EngineSpec], T]) -> T:
+        began_s = perf_counter()
+        engine = await lane.run(lambda: make(self._spec(stage)), deadline_s=monotonic_s(), cancel=CancelToken())
+        self._told(stage, began_s)
+        return engine
+
+    def _told(self, stage: Stage, began_s: float) -> None:
+        placed = self._resolved.engine(stage).placed
+        self._say(f"{stage.value}: {placed.engine} {placed.model} ready after {perf_counter() - began_s:.2f} s")
+
+    def _spec(self, stage: Stage) -> EngineSpec:
+        engine = self._resolved.engine(stage)
+        placed = engine.placed
+        embedded = ENGINES[stage, placed.engine].embedded
+        return EngineSpec(
+            stage=stage,
+            engine=placed.engine,
+            model=placed.model,
+            model_dir=self._store.verified_dir(placed.model) if embedded else None,
+            device=engine.device,
+            threads=placed.threads,
+            precision=placed.precision,
+            options=placed.options,
+        )
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + LAG_PERIOD_S
+            await asyncio.sleep(LAG_PERIOD_S)
+            self._metrics.loop_lag_seconds.set(max(0.0, loop.time() - due_s))
+
+
+def _warm_vad(spec: EngineSpec) -> VadEngine:
+    engine = make_vad(spec)
+    engine.warm_up()
+    return engine
+
+
+def _warm_stt(spec: EngineSpec) -> SttEngine:
+    engine = make_stt(spec)
+    engine.warm_up()
+    return engine
+
+
+def _warm_tts(spec: EngineSpec) -> TtsEngine:
+    engine = make_tts(spec)
+    engine.warm_up()
+    return engine
+
+
+def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
+    """Tells whoever started the node where it listens; the file appears whole."""
+    staged = path.with_name(f".{path.name}.part")
+    staged.write_text(json.dumps({**addresses, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    staged.replace(path)
