@@ -1,0 +1,1 @@
+"""Sound files: caller WAVs in, the stereo recording out."""

@@ -1,0 +1,1 @@
+"""Agent profiles: what makes one agent differ from another, as YAML."""

@@ -1,0 +1,1 @@
+"""The runtime around the session core: tasks, clocks, queues, the link to inference, the journal."""
