@@ -109,9 +109,7 @@ def _check_data_chunk(path: Path, stream: Any, size_bytes: int) -> None:  # noqa
         if name == b"data":
             have = size_bytes - at - 8
             if length not in STREAMED_SIZES and length > have:
-                raise WavError(
-                    f"{path}: is cut short, its header promises {length} bytes of sound and {have} are there"
-                )
+                raise WavError(f"{path}: is cut short, its header promises {length} bytes of sound, {have} are there")
             return
         at += 8 + length + length % 2
     raise WavError(f"{path}: is cut short, it ends before its sound begins")
