@@ -1,0 +1,110 @@
+"""A caller who types: lines in, words out, and the agent's speech into a recording when it is wanted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+from voice_contract.audio import FRAME_MS
+from voice_contract.messages import AudioFormat, CallEnded, CallOpen, HangUp, Phase, Speaker, Transcript, TranscriptKind
+from voice_orchestrator.audio_files.stereo_recording import StereoRecording
+from voice_orchestrator.edges.call_progress import CallProgress
+from voice_orchestrator.edges.playout import Playout
+from voice_orchestrator.edges.speaker import Speaker as Loudspeaker
+from voice_orchestrator.edges.wav_edge import EdgeListener
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.ports import EdgeGoneError, EdgePort
+
+GREETING_WAIT_S: Final = 15.0
+REPLY_WAIT_S: Final = 60.0
+HANG_UP_WAIT_S: Final = 2.0
+
+
+class TextEdge:
+    """One chat. `run` once. `recording` None: no sound is asked for."""
+
+    def __init__(
+        self,
+        end: EdgePort,
+        clock: SessionClock,
+        lines: AsyncIterator[str],
+        recording: StereoRecording | None,
+        profile: str,
+        *,
+        greets: bool,
+        listeners: Sequence[EdgeListener] = (),
+    ) -> None:
+        self._end = end
+        self._clock = clock
+        self._lines = lines
+        self._recording = recording
+        self._profile = profile
+        self._greets = greets
+        self._listeners = tuple(listeners)
+        self.speaker = Loudspeaker(recording)
+        self._playout = Playout(end, self.speaker, clock.now_s)
+        self._progress = CallProgress(clock.now_s, lambda: not self.speaker.idle)
+        self.unanswered = 0
+
+    async def run(self) -> CallEnded | None:
+        """Chats until the lines end; gives how the call ended, None when the session went away without saying."""
+        wanted = AudioFormat() if self._recording is not None else None
+        await self._end.send(CallOpen(profile=self._profile, caller_format=None, agent_format=wanted))
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(self._listen(), name="edge-listen")
+            ticking = group.create_task(self._tick(), name="edge-tick")
+            acting = group.create_task(self._act(), name="edge-script")
+            await asyncio.wait((listening, acting), return_when=asyncio.FIRST_COMPLETED)
+            if acting.done() and not listening.done():
+                await asyncio.wait((listening,), timeout=HANG_UP_WAIT_S)
+            for task in (listening, ticking, acting):
+                task.cancel()
+        self._end.close()
+        return self._progress.ended
+
+    async def _listen(self) -> None:
+        while self._progress.ended is None:
+            try:
+                event = await self._end.receive()
+                await self._playout.accept(event)
+            except EdgeGoneError:
+                return
+            self._progress.accept(event)
+            for listener in self._listeners:
+                listener.on_event(event, self._clock.now_ms())
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
+            try:
+                await self._playout.tick()
+            except EdgeGoneError:
+                return
+
+    async def _act(self) -> None:
+        await self._until_listening(GREETING_WAIT_S)
+        if self._greets and await self._until_responding(0.0, GREETING_WAIT_S):
+            await self._until_listening(GREETING_WAIT_S)
+        async for line in self._lines:
+            text = line.strip()
+            if not text:
+                continue
+            asked_s = self._clock.now_s()
+            await self._end.send(Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, text=text))
+            answered = await self._until_responding(asked_s, REPLY_WAIT_S)
+            if not (answered and await self._until_listening(REPLY_WAIT_S)):
+                self.unanswered += 1
+        await self._end.send(HangUp())
+
+    async def _until_responding(self, since_s: float, timeout_s: float) -> bool:
+        return await self._until(lambda: self._progress.responded_since(since_s), timeout_s)
+
+    async def _until_listening(self, timeout_s: float) -> bool:
+        return await self._until(lambda: self._progress.phase is Phase.ACTIVE and self.speaker.idle, timeout_s)
+
+    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        deadline_s = self._clock.now_s() + timeout_s
+        while not holds():
+            if self._clock.now_s() >= deadline_s:
+                return False
+            await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
+        return True

@@ -1,0 +1,35 @@
+"""The only place of the orchestrator that reads a clock."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+class SessionClock:
+    """Time since it was made. `monotonic_s` is replaced where time is virtual; it must agree with the event loop's."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._origin_s = monotonic_s()
+
+    def now_s(self) -> float:
+        """Seconds since the clock was made."""
+        return self._monotonic_s() - self._origin_s
+
+    def now_ms(self) -> int:
+        """Whole milliseconds since the clock was made."""
+        return int(self.now_s() * 1_000)
+
+    def monotonic_us(self) -> int:
+        """Microseconds of the underlying clock, for the envelopes of events."""
+        return int(self._monotonic_s() * 1_000_000)
+
+    async def sleep_until_s(self, at_s: float) -> None:
+        """Sleeps until `now_s` is `at_s`; gives way to other tasks even when that has passed."""
+        await asyncio.sleep(max(0.0, at_s - self.now_s()))
+
+
+def wall_time() -> datetime:
+    """Date and time in UTC, for names and headers, never for a decision."""
+    return datetime.now(UTC)

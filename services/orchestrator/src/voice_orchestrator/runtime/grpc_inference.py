@@ -1,0 +1,118 @@
+"""Inference.Converse and Inference.Describe over gRPC; the only module that knows the generated stubs."""
+
+import asyncio
+from typing import Any, Final
+
+import grpc
+
+from voice_agent.v1 import inference_service_pb2_grpc
+from voice_contract.channel_options import CLIENT_OPTIONS
+from voice_contract.codec import Peer, decode, decode_description, describe_request, encode
+from voice_contract.failures import Failure, FailureReason, VoiceAgentError
+from voice_contract.messages import Event, NodeDescription, Payload, SessionConfigure, SessionReady
+from voice_contract.sequencing import EventSequencer, SequenceGuard
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.ports import StreamLostError
+
+OPEN_DEADLINE_S: Final = 3.0
+"""From the connection attempt to session_ready; a node that takes longer is asked again."""
+
+WRITE_DEADLINE_S: Final = 2.0
+
+
+class GrpcStream:
+    """One Converse call on a channel of its own."""
+
+    def __init__(self, address: str, session_id: str, clock: SessionClock) -> None:
+        self._address = address
+        self._channel = grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
+        self._call: Any = inference_service_pb2_grpc.InferenceStub(self._channel).Converse()
+        self._sequencer = EventSequencer(session_id, clock.monotonic_us)
+        self._guard = SequenceGuard()
+
+    async def send(self, payload: Payload, run_id: int = 0) -> None:
+        """See InferenceStream."""
+        try:
+            async with asyncio.timeout(WRITE_DEADLINE_S):
+                await self._call.write(encode(self._sequencer.make(payload, run_id)))
+        except TimeoutError:
+            detail = f"{self._address} takes no messages"
+            raise StreamLostError(FailureReason.PEER_SILENT, detail) from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise await self._lost(error) from None
+
+    async def receive(self) -> Event:
+        """See InferenceStream."""
+        try:
+            message = await self._call.read()
+            if message is grpc.aio.EOF:
+                raise await self._lost(None)
+            event = decode(message, Peer.INFERENCE)
+            self._guard.accept(event)
+        except grpc.aio.AioRpcError as error:
+            raise await self._lost(error) from None
+        except VoiceAgentError as error:
+            detail = f"{self._address} breaks the contract: {error.failure.detail}"
+            raise StreamLostError(FailureReason.INVALID_MESSAGE, detail) from error
+        return event
+
+    async def close(self) -> None:
+        """See InferenceStream."""
+        self._call.cancel()
+        await self._channel.close()
+
+    async def _lost(self, error: BaseException | None) -> StreamLostError:
+        if isinstance(error, grpc.aio.AioRpcError):
+            code, details = error.code(), error.details()
+        else:
+            code, details = await self._call.code(), await self._call.details()
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            return StreamLostError(FailureReason.INVALID_MESSAGE, f"{self._address} refuses: {details}")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return StreamLostError(FailureReason.INFERENCE_LOST, f"no inference node at {self._address}")
+        if code is grpc.StatusCode.OK:
+            return StreamLostError(FailureReason.INFERENCE_LOST, f"{self._address} ended the stream")
+        return StreamLostError(FailureReason.INFERENCE_LOST, f"{self._address}: {code.name} {details or ''}".strip())
+
+
+class GrpcConnector:
+    """Opens streams to one inference node on loopback."""
+
+    def __init__(self, address: str, clock: SessionClock) -> None:
+        self._address = address
+        self._clock = clock
+
+    async def open(self, session_id: str, configure: SessionConfigure) -> GrpcStream:
+        """See InferenceConnector."""
+        stream = GrpcStream(self._address, session_id, self._clock)
+        try:
+            async with asyncio.timeout(OPEN_DEADLINE_S):
+                await stream.send(configure)
+                first = (await stream.receive()).payload
+        except TimeoutError:
+            await stream.close()
+            detail = f"{self._address} did not answer within {OPEN_DEADLINE_S:.0f} s"
+            raise StreamLostError(FailureReason.INFERENCE_LOST, detail) from None
+        except BaseException:
+            await stream.close()
+            raise
+        if isinstance(first, SessionReady):
+            return stream
+        await stream.close()
+        if isinstance(first, Failure):
+            raise StreamLostError(first.reason, f"{self._address}: {first.detail}")
+        raise StreamLostError(FailureReason.INVALID_MESSAGE, f"{self._address} did not begin with session_ready")
+
+
+async def describe(address: str, deadline_s: float) -> NodeDescription:
+    """What the node at `address` can do; raises StreamLostError when none answers in time."""
+    async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
+        stub = inference_service_pb2_grpc.InferenceStub(channel)
+        try:
+            return decode_description(await stub.Describe(describe_request(), timeout=deadline_s))
+        except grpc.aio.AioRpcError as error:
+            detail = f"no inference node at {address}"
+            raise StreamLostError(FailureReason.INFERENCE_LOST, detail) from error
+        except VoiceAgentError as error:
+            detail = f"{address} breaks the contract: {error.failure.detail}"
+            raise StreamLostError(FailureReason.INVALID_MESSAGE, detail) from error

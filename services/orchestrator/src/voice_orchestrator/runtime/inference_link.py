@@ -1,0 +1,288 @@
+"""The session's way to an inference node: one stream at a time, both directions, translated to and from events."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+import structlog
+
+from voice_contract import messages as m
+from voice_contract.audio import FRAME_MS
+from voice_contract.channel_options import HEARTBEAT_INTERVAL_MS, PEER_SILENT_AFTER_MS
+from voice_contract.failures import Failure, FailureReason, Stage
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.mailbox import Mailbox
+from voice_orchestrator.runtime.media_clock import MediaClock
+from voice_orchestrator.runtime.output_buffer import OutputBuffer
+from voice_orchestrator.runtime.ports import InferenceConnector, InferenceStream, StreamLostError
+from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.session import events
+from voice_orchestrator.session.commands import ConnectInference, InferenceMessage
+
+CALLER_FRAMES_MAX: Final = 500 // FRAME_MS
+"""Caller frames that may wait for the node; older ones are dropped and counted: nobody wants to be heard late."""
+
+CONTROL_MESSAGES_MAX: Final = 256
+CLOSE_DEADLINE_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class _Outbox:
+    """What waits for the node, in order: sound is bounded by age, control by number."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[m.Payload, int]] = deque()
+        self._frames = 0
+        self._wakeup = asyncio.Event()
+        self.dropped_frames = 0
+        self.overflowed = False
+
+    def put_audio(self, audio: m.Audio) -> None:
+        if self._frames >= CALLER_FRAMES_MAX:
+            oldest = next(item for item in self._waiting if isinstance(item[0], m.Audio))
+            self._waiting.remove(oldest)
+            self._frames -= 1
+            self.dropped_frames += 1
+        self._waiting.append((audio, 0))
+        self._frames += 1
+        self._wakeup.set()
+
+    def put(self, payload: m.Payload, run_id: int) -> None:
+        if len(self._waiting) - self._frames >= CONTROL_MESSAGES_MAX:
+            self.overflowed = True
+        else:
+            self._waiting.append((payload, run_id))
+        self._wakeup.set()
+
+    async def get(self) -> tuple[m.Payload, int]:
+        while not self._waiting:
+            if self.overflowed:
+                raise StreamLostError(FailureReason.PEER_SILENT, "the inference node reads nothing")
+            self._wakeup.clear()
+            await self._wakeup.wait()
+        payload, run_id = self._waiting.popleft()
+        if isinstance(payload, m.Audio):
+            self._frames -= 1
+        return payload, run_id
+
+
+class InferenceLink:
+    """Connects when the session core says so and pumps until the stream is lost, which is an event."""
+
+    def __init__(
+        self,
+        session_id: str,
+        connector: InferenceConnector,
+        mailbox: Mailbox,
+        clock: SessionClock,
+        media: MediaClock,
+        buffer: OutputBuffer,
+        pump: SendPump,
+    ) -> None:
+        self._session_id = session_id
+        self._connector = connector
+        self._mailbox = mailbox
+        self._clock = clock
+        self._media = media
+        self._buffer = buffer
+        self._pump = pump
+        # One request at a time: the core asks again only after it was told of a loss.
+        self._requests: asyncio.Queue[ConnectInference] = asyncio.Queue(1)
+        self._outbox: _Outbox | None = None
+        self._closed = asyncio.Event()
+        self._sounded: tuple[int, int] = (0, -1)
+        self.dropped_frames = 0
+
+    # --- from the reducer loop and the receive pump; never wait
+
+    def connect(self, request: ConnectInference) -> None:
+        """Opens a stream after the request's delay."""
+        self._requests.put_nowait(request)
+
+    def send(self, message: InferenceMessage, run_id: int) -> None:
+        """Sends a message; without a node it is dropped, the core already was or will be told of the loss."""
+        if self._outbox is not None:
+            self._outbox.put(message, run_id)
+
+    def send_audio(self, audio: m.Audio) -> None:
+        """Sends caller sound; without a node it is dropped."""
+        if self._outbox is not None:
+            self._outbox.put_audio(audio)
+
+    async def close(self) -> None:
+        """Tells the node that the session is over; returns when it was told or there is none."""
+        if self._outbox is None:
+            return
+        self._outbox.put(m.SessionClose(), 0)
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                await self._closed.wait()
+        except TimeoutError:
+            log.warning("session_close_not_sent")
+
+    # --- the task
+
+    async def run(self) -> None:
+        """Serves one connection request after the other until it is cancelled."""
+        while True:
+            request = await self._requests.get()
+            await asyncio.sleep(request.delay_ms / 1_000)
+            try:
+                stream = await self._connector.open(self._session_id, request.configure)
+                try:
+                    await self._converse(stream)
+                finally:
+                    await stream.close()
+            except StreamLostError as lost:
+                log.info("inference_lost", reason=lost.reason.value, detail=lost.detail)
+                event = events.InferenceLost(at_ms=self._clock.now_ms(), reason=lost.reason, detail=lost.detail)
+                await self._mailbox.put(event)
+
+    async def _converse(self, stream: InferenceStream) -> None:
+        self._outbox = _Outbox()
+        self._closed.clear()
+        await self._mailbox.put(events.InferenceReady(at_ms=self._clock.now_ms()))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(stream, self._outbox), name="link-writer")
+                group.create_task(self._read(stream), name="link-reader")
+                group.create_task(self._beat(self._outbox), name="link-heartbeat")
+        except* StreamLostError as lost:
+            raise _first(lost) from None
+        finally:
+            self.dropped_frames += self._outbox.dropped_frames
+            self._outbox = None
+
+    async def _write(self, stream: InferenceStream, outbox: _Outbox) -> None:
+        while True:
+            payload, run_id = await outbox.get()
+            await stream.send(payload, run_id)
+            if isinstance(payload, m.SessionClose):
+                self._closed.set()
+                return
+
+    async def _beat(self, outbox: _Outbox) -> None:
+        while True:
+            outbox.put(m.Heartbeat(), 0)
+            await asyncio.sleep(HEARTBEAT_INTERVAL_MS / 1_000)
+
+    async def _read(self, stream: InferenceStream) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PEER_SILENT_AFTER_MS / 1_000):
+                    event = await stream.receive()
+            except TimeoutError:
+                if self._closed.is_set():
+                    return
+                raise StreamLostError(
+                    FailureReason.PEER_SILENT, f"the inference node sent nothing for {PEER_SILENT_AFTER_MS} ms"
+                ) from None
+            await self._accept(event)
+
+    async def _accept(self, event: m.Event) -> None:
+        if isinstance(event.payload, m.Audio):
+            await self._accept_sound(event.run_id, event.payload)
+            return
+        if isinstance(event.payload, m.SynthesisEnded):
+            index = event.payload.segment_index
+            for played in self._buffer.end_segment(event.run_id, index):
+                at_ms = self._clock.now_ms()
+                await self._mailbox.put(events.SegmentPlayed(at_ms=at_ms, run_id=event.run_id, segment_index=played))
+        translated = self._translate(event)
+        if translated is not None:
+            await self._mailbox.put(translated)
+
+    async def _accept_sound(self, run_id: int, audio: m.Audio) -> None:
+        at_ms = self._clock.now_ms()
+        if not self._buffer.append(run_id, audio.segment_index, audio.pcm):
+            await self._mailbox.put(
+                events.RunFailed(
+                    at_ms=at_ms,
+                    run_id=run_id,
+                    stage=Stage.TTS,
+                    reason=FailureReason.OVERLOADED,
+                    detail="the reply has more sound than may wait to be heard",
+                )
+            )
+            return
+        if (run_id, audio.segment_index) > self._sounded:
+            self._sounded = (run_id, audio.segment_index)
+            await self._mailbox.put(
+                events.SegmentSounded(at_ms=at_ms, run_id=run_id, segment_index=audio.segment_index)
+            )
+        self._pump.wake()
+
+    def _translate(self, event: m.Event) -> events.SessionEvent | None:
+        """What a message of the node means to the session core; raises StreamLostError for a node that gives up."""
+        at_ms, run_id = self._clock.now_ms(), event.run_id
+        match event.payload:
+            case m.SpeechStarted(start_offset_samples=offset):
+                spoken_at_ms = self._media.spoken_at_ms(offset)
+                return events.SpeechStarted(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_at_ms)
+            case m.SpeechEnded(end_offset_samples=offset):
+                spoken_at_ms = self._media.spoken_at_ms(offset)
+                return events.SpeechEnded(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_at_ms)
+            case m.Transcript(kind=m.TranscriptKind.DELTA, text=text):
+                return events.ReplyText(at_ms=at_ms, run_id=run_id, text=text)
+            case m.Transcript() as words:
+                return _caller_transcribed(at_ms, words)
+            case m.GenerationEnded() as ended:
+                return events.ReplyEnded(
+                    at_ms=at_ms,
+                    run_id=run_id,
+                    reason=ended.reason,
+                    prompt_tokens=ended.prompt_tokens,
+                    cached_tokens=ended.cached_tokens,
+                    generated_tokens=ended.generated_tokens,
+                    timing=ended.timing,
+                )
+            case m.SynthesisEnded() as ended:
+                return events.SegmentSynthesised(
+                    at_ms=at_ms,
+                    run_id=run_id,
+                    segment_index=ended.segment_index,
+                    total_samples=ended.total_samples,
+                    timing=ended.timing,
+                )
+            case Failure() as failure:
+                return _failed(at_ms, run_id, failure)
+            case m.Heartbeat() | m.RunStopped():
+                return None
+            case other:
+                detail = f"the inference node sent {type(other).__name__}, which it may not"
+                raise StreamLostError(FailureReason.INVALID_MESSAGE, detail)
+
+
+def _caller_transcribed(at_ms: int, words: m.Transcript) -> events.CallerTranscribed:
+    partial = words.kind is m.TranscriptKind.PARTIAL
+    return events.CallerTranscribed(
+        at_ms=at_ms,
+        utterance_id=words.utterance_id,
+        revision=words.revision,
+        kind=m.TranscribeKind.PARTIAL if partial else m.TranscribeKind.FINAL,
+        text=words.text,
+        mean_log_probability=words.mean_log_probability,
+        timing=words.timing,
+    )
+
+
+def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
+    if run_id:
+        return events.RunFailed(
+            at_ms=at_ms, run_id=run_id, stage=failure.stage, reason=failure.reason, detail=failure.detail
+        )
+    if failure.utterance_id:
+        return events.TranscriptionFailed(
+            at_ms=at_ms, utterance_id=failure.utterance_id, reason=failure.reason, detail=failure.detail
+        )
+    # It concerns no single piece of work: the node cannot serve the session any more.
+    raise StreamLostError(failure.reason, failure.detail)
+
+
+def _first(group: BaseExceptionGroup[StreamLostError]) -> StreamLostError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StreamLostError)
+    return error

@@ -1,0 +1,204 @@
+"""Runs one session: the pure core, and around it the tasks that bring it events and execute its commands."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from voice_contract.failures import Failure, FailureReason, Stage
+from voice_contract.messages import (
+    CallAccepted,
+    CallEnded,
+    CallOpen,
+    EndCause,
+    PlayoutFlush,
+    PlayoutPause,
+    PlayoutResume,
+)
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.inference_link import InferenceLink
+from voice_orchestrator.runtime.mailbox import Mailbox
+from voice_orchestrator.runtime.media_clock import MediaClock
+from voice_orchestrator.runtime.monitor import Monitor
+from voice_orchestrator.runtime.output_buffer import OutputBuffer
+from voice_orchestrator.runtime.ports import EdgePort, InferenceConnector, JournalSink, Observer
+from voice_orchestrator.runtime.receive_pump import ReceivePump
+from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.session import commands as c
+from voice_orchestrator.session import events
+from voice_orchestrator.session.deadlines import next_deadline
+from voice_orchestrator.session.policy import SessionPolicy
+from voice_orchestrator.session.reducer import reduce
+from voice_orchestrator.session.state import initial_state
+
+FINISH_DEADLINE_S: Final = 0.5
+"""How long a session that is over waits for the edge to take its last events."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOutcome:
+    """How a session ended. `counters`: what was ignored or dropped, by reason."""
+
+    cause: EndCause
+    failure: Failure | None
+    counters: dict[str, int]
+
+
+class SessionRuntime:
+    """One session. `run` once."""
+
+    def __init__(
+        self,
+        session_id: str,
+        policy: SessionPolicy,
+        edge: EdgePort,
+        connector: InferenceConnector,
+        clock: SessionClock,
+        journal: JournalSink,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._state = initial_state(policy)
+        self._edge = edge
+        self._clock = clock
+        self._journal = journal
+        self._observers = tuple(observers)
+        self._mailbox = Mailbox()
+        self._buffer = OutputBuffer()
+        self._ignored: Counter[str] = Counter()
+        media = MediaClock()
+        self._pump = SendPump(edge, self._buffer, self._mailbox, clock)
+        self._link = InferenceLink(session_id, connector, self._mailbox, clock, media, self._buffer, self._pump)
+        self._receive_pump = ReceivePump(edge, self._link, self._mailbox, clock, media)
+        self._monitor = Monitor(self._mailbox, clock, self._pump, journal)
+
+    def request_shutdown(self) -> None:
+        """Ends the call politely; to be called on the session's event loop."""
+        self._mailbox.put_now(events.ShutdownRequested(at_ms=self._clock.now_ms()))
+
+    async def run(self, opened: CallOpen) -> SessionOutcome:
+        """Serves the call until its end; nothing of the session is left when it returns.
+
+        A cancellation ends the call as a shutdown does, then goes on upwards.
+        """
+        self._pump.put(CallAccepted(caller_format=opened.caller_format, agent_format=opened.agent_format))
+        first = events.CallOpened(
+            at_ms=self._clock.now_ms(),
+            listens=opened.caller_format is not None,
+            speaks=opened.agent_format is not None,
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._guarded(name, work), name=name)
+                for name, work in (
+                    ("receive_pump", self._receive_pump.run()),
+                    ("send_pump", self._pump.run()),
+                    ("inference_link", self._link.run()),
+                    ("monitor_timer", self._monitor.run_timer()),
+                    ("monitor_heartbeat", self._monitor.run_heartbeat()),
+                )
+            ]
+            try:
+                end = await self._reduce_until_end(first)
+                await self._finish(end)
+            finally:
+                self._edge.close()
+                for task in tasks:
+                    task.cancel()
+        return SessionOutcome(cause=end.cause, failure=end.failure, counters=self._counters())
+
+    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """A task that breaks ends the call with a failure, not the process."""
+        try:
+            await work
+        except Exception as error:
+            log.error("session_task_failed", task=name, exc_info=error)
+            detail = f"{type(error).__name__} in {name}"
+            await self._mailbox.put(events.ShellFailed(at_ms=self._clock.now_ms(), detail=detail))
+
+    async def _reduce_until_end(self, first: events.SessionEvent) -> c.EndCall:
+        event = first
+        while True:
+            try:
+                end = self._step(event)
+            except Exception as error:
+                log.error("session_core_failed", exc_info=error)
+                failure = Failure(
+                    stage=Stage.SESSION,
+                    reason=FailureReason.INTERNAL,
+                    detail=f"{type(error).__name__} while handling {type(event).__name__}",
+                )
+                return c.EndCall(cause=EndCause.INTERNAL, failure=failure)
+            if end is not None:
+                return end
+            try:
+                event = await self._mailbox.get()
+            except asyncio.CancelledError:
+                end = self._step(events.ShutdownRequested(at_ms=self._clock.now_ms()))
+                if end is not None:
+                    await self._finish(end)
+                raise
+
+    def _step(self, event: events.SessionEvent) -> c.EndCall | None:
+        """Reduces one event, journals it, then executes what it commands."""
+        transition = reduce(self._state, event)
+        self._state = transition.state
+        self._journal.record(event, transition)
+        if transition.ignored is not None:
+            self._ignored[f"ignored_{transition.ignored}"] += 1
+        for observer in self._observers:
+            observer.on_transition(event, transition)
+        end = None
+        for command in transition.commands:
+            if isinstance(command, c.EndCall):
+                end = command
+            else:
+                self._execute(command)
+        self._pump.wake()
+        self._monitor.arm(next_deadline(self._state))
+        return end
+
+    def _execute(self, command: c.Command) -> None:
+        match command:
+            case c.ToInference(message=message, run_id=run_id):
+                self._link.send(message, run_id)
+            case c.ToEdge(message=edge_message, run_id=run_id):
+                self._pump.put(edge_message, run_id)
+            case c.ReleaseRun(run_id=run_id):
+                self._buffer.release(run_id)
+            case c.PauseRun(run_id=run_id):
+                self._buffer.pause(run_id)
+                self._pump.put(PlayoutPause(), run_id)
+            case c.ResumeRun(run_id=run_id):
+                self._pump.put(PlayoutResume(), run_id)
+                self._buffer.release(run_id)
+            case c.FlushRun(run_id=run_id):
+                self._buffer.end(run_id)
+                self._pump.put(PlayoutFlush(), run_id)
+            case c.DropRun(run_id=run_id):
+                self._buffer.end(run_id)
+            case c.CloseRun(run_id=run_id):
+                self._buffer.close(run_id)
+            case c.ConnectInference():
+                self._link.connect(command)
+            case c.EndCall():
+                raise AssertionError("EndCall is executed by the reducer loop")
+
+    async def _finish(self, end: c.EndCall) -> None:
+        """Tells both sides that the session is over; neither can hold it up."""
+        await self._link.close()
+        try:
+            async with asyncio.timeout(FINISH_DEADLINE_S):
+                await self._pump.finish(CallEnded(cause=end.cause, failure=end.failure))
+        except TimeoutError:
+            log.warning("edge_did_not_take_call_ended")
+
+    def _counters(self) -> dict[str, int]:
+        counters = dict(sorted(self._ignored.items()))
+        counters["caller_frames_dropped"] = self._link.dropped_frames
+        counters["agent_samples_dropped"] = self._buffer.dropped_samples
+        return counters
