@@ -5,7 +5,7 @@ from typing import Final
 from voice_contract.audio import SAMPLES_PER_MS
 
 DRIFT_MS_PER_FRAME: Final = 0.005
-"""How fast the estimate follows an edge whose clock is slow: a quarter of a millisecond a second, more than crystals err."""
+"""How fast the estimate follows an edge whose clock is slow: 0.25 ms a second, more than crystals err."""
 
 
 class MediaClock:

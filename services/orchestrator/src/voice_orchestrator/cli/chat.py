@@ -1,0 +1,110 @@
+"""`voice-orchestrator chat`: a call without a microphone."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import click
+import uvloop
+from rich.console import Console
+
+from voice_contract.messages import CallEnded
+from voice_orchestrator.audio_files.stereo_recording import StereoRecording
+from voice_orchestrator.cli.call_setup import set_up_call
+from voice_orchestrator.cli.inference_option import inference_option, reach
+from voice_orchestrator.cli.interrupts import Interrupts
+from voice_orchestrator.cli.main import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
+from voice_orchestrator.cli.stdin_lines import stdin_lines
+from voice_orchestrator.console.conversation import ChatView
+from voice_orchestrator.edges.text_edge import TextEdge
+from voice_orchestrator.operator_error import OperatorError
+from voice_orchestrator.profiles.loader import LoadedProfile, find_profile
+from voice_orchestrator.runtime.accept import receive_open
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.edge_pair import edge_pair
+from voice_orchestrator.runtime.grpc_inference import GrpcConnector
+from voice_orchestrator.runtime.session_runtime import SessionOutcome, SessionRuntime
+
+QUIT: Final = "/quit"
+
+
+@click.command()
+@click.option("--profile", "-p", required=True, help="Agent profile: a name or a file.")
+@inference_option
+@click.option("--speech", type=click.Path(path_type=Path), metavar="FILE.wav", help="Keep the agent's speech.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("out/chats"), show_default=True, help="For journals."
+)
+def chat(profile: str, inference: str, speech: Path | None, out: Path) -> None:
+    """Talk to an agent by typing; /quit or Ctrl-D ends. Piped input is answered line by line.
+
+    Exit code: 0 every line was answered, 3 not every one, 1 error, 130 interrupted.
+    """
+    loaded = find_profile(profile)
+    if speech is not None and not speech.parent.is_dir():
+        raise OperatorError(f"{speech}: the folder {speech.parent} is not there")
+    try:
+        code = uvloop.run(_chat(loaded, inference, speech, out))
+    except OSError as error:
+        raise OperatorError(f"{error.filename or out}: {error.strerror}; choose another folder with --out") from error
+    raise ExitCodeError(code)
+
+
+async def _chat(profile: LoadedProfile, inference: str, speech: Path | None, out: Path) -> int:
+    await reach(inference, lambda line: click.echo(line, err=True))
+    setup = await asyncio.to_thread(set_up_call, profile, out)
+    clock = SessionClock()
+    session_end, edge_end = edge_pair(setup.session_id, clock.monotonic_us)
+    runtime = SessionRuntime(
+        setup.session_id, setup.policy, session_end, GrpcConnector(inference, clock), clock, setup.journal
+    )
+    recording = StereoRecording() if speech is not None else None
+    interactive = sys.stdin.isatty()
+    view = ChatView(Console(highlight=False))
+    edge = TextEdge(
+        edge_end,
+        clock,
+        _lines(interactive),
+        recording,
+        profile.name,
+        greets=bool(setup.policy.greeting),
+        listeners=[view],
+    )
+
+    async def serve() -> SessionOutcome:
+        return await runtime.run(await receive_open(session_end))
+
+    interrupts = Interrupts(runtime.request_shutdown)
+    try:
+        with interrupts:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(serve(), name="session")
+                chatting = group.create_task(edge.run(), name="edge")
+    finally:
+        await asyncio.to_thread(setup.journal.close)
+        if speech is not None and recording is not None:
+            await asyncio.to_thread(recording.save, speech)
+    if interactive:
+        click.echo()
+    return _exit_code(interrupts.count, chatting.result(), edge.unanswered)
+
+
+def _exit_code(interrupts: int, ended: CallEnded | None, unanswered: int) -> int:
+    if interrupts:
+        return EXIT_INTERRUPTED
+    if ended is None or ended.failure is not None:
+        return EXIT_ERROR
+    return EXIT_UNANSWERED if unanswered else 0
+
+
+async def _lines(interactive: bool) -> AsyncIterator[str]:
+    if interactive:
+        click.echo("you: ", nl=False)
+    async for line in stdin_lines():
+        if line.strip() == QUIT:
+            return
+        yield line
+        if interactive:
+            click.echo("you: ", nl=False)

@@ -1,0 +1,1 @@
+"""Checks of the machine a call is to be made on."""
