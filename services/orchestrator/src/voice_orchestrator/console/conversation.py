@@ -41,7 +41,7 @@ class ConversationView:
                 self._line(at_ms, "failure", describe_failure(failure), "red")
             case TurnLatency() as latency:
                 for line in waterfall(latency):
-                    self._console.print(Text(f"{'':>20}{line}", style="magenta"))
+                    self._console.print(Text(f"{'':>21}{line}", style="magenta"), soft_wrap=True)
             case CallEnded(cause=cause, failure=failure):
                 self._line(at_ms, "", f"call ended: {cause.value}", "dim")
                 if failure is not None:

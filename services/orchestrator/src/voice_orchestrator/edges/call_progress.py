@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 
+from voice_contract.audio import FRAME_MS
 from voice_contract.messages import CallEnded, Event, Phase, PhaseChanged
+from voice_orchestrator.runtime.clock import SessionClock
 
 
 class CallProgress:
     """Follows the phases of a session on the edge's clock."""
 
-    def __init__(self, now_s: Callable[[], float], playing: Callable[[], bool]) -> None:
-        self._now_s = now_s
+    def __init__(self, clock: SessionClock, playing: Callable[[], bool]) -> None:
+        self._clock = clock
         self._playing = playing
         self._phase = Phase.CREATED
         self._calm_since_s = 0.0
@@ -22,8 +24,8 @@ class CallProgress:
             case PhaseChanged(to_phase=phase):
                 self._phase = phase
                 if phase is Phase.RESPONDING:
-                    self.responding_at_s = self._now_s()
-                self._calm_since_s = self._now_s()
+                    self.responding_at_s = self._clock.now_s()
+                self._calm_since_s = self._clock.now_s()
             case CallEnded() as ended:
                 self.ended = ended
             case _:
@@ -37,9 +39,18 @@ class CallProgress:
     def calm_s(self) -> float:
         """How long the session has only been listening, with nothing of the agent left to hear; seconds."""
         if self._phase is not Phase.ACTIVE or self._playing():
-            self._calm_since_s = self._now_s()
+            self._calm_since_s = self._clock.now_s()
             return 0.0
-        return self._now_s() - self._calm_since_s
+        return self._clock.now_s() - self._calm_since_s
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Looks every frame whether `holds`; False when it did not within `timeout_s`."""
+        deadline_s = self._clock.now_s() + timeout_s
+        while not holds():
+            if self._clock.now_s() >= deadline_s:
+                return False
+            await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
+        return True
 
     def responded_since(self, at_s: float) -> bool:
         """Whether the agent began to be heard after `at_s`."""

@@ -1,7 +1,7 @@
 """A caller who types: lines in, words out, and the agent's speech into a recording when it is wanted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from voice_contract.audio import FRAME_MS
@@ -42,7 +42,7 @@ class TextEdge:
         self._listeners = tuple(listeners)
         self.speaker = Loudspeaker(recording)
         self._playout = Playout(end, self.speaker, clock.now_s)
-        self._progress = CallProgress(clock.now_s, lambda: not self.speaker.idle)
+        self._progress = CallProgress(clock, lambda: not self.speaker.idle)
         self.unanswered = 0
 
     async def run(self) -> CallEnded | None:
@@ -96,15 +96,7 @@ class TextEdge:
         await self._end.send(HangUp())
 
     async def _until_responding(self, since_s: float, timeout_s: float) -> bool:
-        return await self._until(lambda: self._progress.responded_since(since_s), timeout_s)
+        return await self._progress.until(lambda: self._progress.responded_since(since_s), timeout_s)
 
     async def _until_listening(self, timeout_s: float) -> bool:
-        return await self._until(lambda: self._progress.phase is Phase.ACTIVE and self.speaker.idle, timeout_s)
-
-    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        deadline_s = self._clock.now_s() + timeout_s
-        while not holds():
-            if self._clock.now_s() >= deadline_s:
-                return False
-            await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
-        return True
+        return await self._progress.until(lambda: self._progress.phase is Phase.ACTIVE and self.speaker.idle, timeout_s)

@@ -5,14 +5,14 @@ has been spoken, so every position in the recording is a true time.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_contract.audio import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voice_contract.audio import FRAME_MS, FRAME_SAMPLES
 from voice_contract.messages import Audio, AudioFormat, CallEnded, CallOpen, Event, HangUp, Phase
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.audio_files.wav_reader import CallerSound
@@ -81,7 +81,7 @@ class WavEdge:
         self._origin_s = 0.0
         self.speaker = Speaker(recording)
         self._playout = Playout(end, self.speaker, self._timeline_s)
-        self._progress = CallProgress(self._timeline_s, lambda: not self.speaker.idle)
+        self._progress = CallProgress(clock, lambda: not self.speaker.idle)
         self._next_frame = 0
         self._current: NDArray[np.int16] | None = None
         self._current_at = 0
@@ -161,45 +161,35 @@ class WavEdge:
     # --- the script
 
     async def _act(self) -> None:
-        await self._until(lambda: self._progress.phase is Phase.ACTIVE, GREETING_WAIT_S)
+        await self._progress.until(lambda: self._progress.phase is Phase.ACTIVE, GREETING_WAIT_S)
         if self._script.greets:
-            began = await self._until(lambda: self._progress.responded_since(0.0), GREETING_WAIT_S)
+            began = await self._progress.until(lambda: self._progress.responded_since(0.0), GREETING_WAIT_S)
             if began and self._script.overlap_s is None:
-                await self._until(lambda: self._progress.calm_s() > 0.2, GREETING_WAIT_S)
+                await self._progress.until(lambda: self._progress.calm_s() > 0.2, GREETING_WAIT_S)
         for sound in self._script.sounds:
             await self._play(sound)
-        await self._until(lambda: self._progress.calm_s() > 0.2, self._script.answer_wait_s)
+        await self._progress.until(lambda: self._progress.calm_s() > 0.2, self._script.answer_wait_s)
         await self._end.send(HangUp())
 
     async def _play(self, sound: CallerSound) -> None:
         played = PlayedFile(sound=sound, start_samples=self._next_frame * FRAME_SAMPLES)
         self.files.append(played)
-        began_s = played.start_samples / SAMPLE_RATE_HZ
+        began_s = self._clock.now_s()
         self._current, self._current_at = sound.samples, 0
-        await self._until(lambda: self._current is None, sound.duration_ms / 1_000 + 5.0)
+        await self._progress.until(lambda: self._current is None, sound.duration_ms / 1_000 + 5.0)
         overlap_s, settle_s = self._script.overlap_s, self._script.settle_s
         # A calm moment may belong to a pause inside the file: it counts from the file's end at the earliest.
-        ended_s = self._timeline_s()
+        ended_s = self._clock.now_s()
 
         def finished() -> bool:
             if not self._progress.responded_since(began_s):
                 return False
             if overlap_s is not None:
-                return self._timeline_s() >= (self._progress.responding_at_s or 0.0) + overlap_s
-            return min(self._progress.calm_s(), self._timeline_s() - ended_s) >= settle_s
+                return self._clock.now_s() >= (self._progress.responding_at_s or 0.0) + overlap_s
+            return min(self._progress.calm_s(), self._clock.now_s() - ended_s) >= settle_s
 
-        while not await self._until(finished, self._script.answer_wait_s):
+        while not await self._progress.until(finished, self._script.answer_wait_s):
             # Still talking or thinking: not unanswered yet, and every stage has a deadline of its own.
             if self._progress.calm_s() > 0.0:
                 break
         played.answered = self._progress.responded_since(began_s)
-
-    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Waits frame by frame until `holds`; False after `timeout_s`."""
-        deadline_s = self._timeline_s() + timeout_s
-        while not holds():
-            now_s = self._timeline_s()
-            if now_s >= deadline_s:
-                return False
-            await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
-        return True

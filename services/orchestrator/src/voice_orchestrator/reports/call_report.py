@@ -98,7 +98,8 @@ def _answer(log: CallLog, turn_id: int) -> RunRecord | None:
     """The run that answered a turn: the last one that was heard, otherwise the last one tried."""
     tried = [run for run in log.runs.values() if run.turn_id == turn_id]
     heard = [run for run in tried if run.audible]
-    return (heard or tried or [None])[-1]
+    found = heard or tried
+    return found[-1] if found else None
 
 
 def _turn(record: TurnRecord, run: RunRecord | None, span: RunPlayed | None, origin_ms: int) -> dict[str, Any]:
