@@ -1,0 +1,1 @@
+"""Generated code of the contract; see tools/generate_contract.py."""
