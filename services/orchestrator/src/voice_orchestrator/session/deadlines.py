@@ -42,8 +42,6 @@ def _commit_due(state: SessionState) -> int | None:
     turn = state.turn
     if turn is None or turn.speaking or turn.committed_at_ms is not None or state.run is not None:
         return None
-    if state.phase is not Phase.ACTIVE:
-        return None
     return commit_due_at_ms(turn, state.policy.turn_taking.min_delay_ms)
 
 
@@ -72,8 +70,8 @@ def _pause_due(state: SessionState) -> int | None:
 
 def _overran(stage: Stage) -> Callable[[Step], None]:
     def act(step: Step) -> None:
-        if step.run is not None:
-            fail_run(step, step.run, stage, FailureReason.DEADLINE_EXCEEDED, f"{stage.value} overran its deadline")
+        assert step.run is not None, "no deadline of a run is armed without one"
+        fail_run(step, step.run, stage, FailureReason.DEADLINE_EXCEEDED, f"{stage.value} overran its deadline")
 
     return act
 

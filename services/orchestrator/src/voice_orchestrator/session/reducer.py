@@ -6,7 +6,7 @@ reported as ignored with a reason; nothing is raised but IllegalPhaseEdgeError, 
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final
 
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import EndCause, Phase
@@ -47,7 +47,7 @@ def reduce(state: SessionState, event: SessionEvent) -> Transition:
         return Transition(state=state, commands=(), ignored="terminated")
     step = Step(replace(state, now_ms=max(state.now_ms, event.at_ms)))
     _apply(step, event)
-    if step.state.phase is not Phase.TERMINATED:
+    if step.ignored is None and step.state.phase is not Phase.TERMINATED:
         turns.settle_turn(step)
     return Transition(state=step.state, commands=tuple(step.commands), ignored=step.ignored)
 
@@ -118,10 +118,8 @@ def _apply_caller(
             turns.on_speech_ended(step, event)
         case events.CallerTranscribed():
             turns.on_caller_transcribed(step, event)
-        case events.TranscriptionFailed():
-            turns.on_transcription_failed(step, event)
         case _:
-            assert_never(event)
+            turns.on_transcription_failed(step, event)
 
 
 def _apply_run(step: Step, event: RunEvent) -> None:
@@ -142,7 +140,5 @@ def _apply_run(step: Step, event: RunEvent) -> None:
             runs.on_run_failed(step, run, event)
         case events.SegmentStarted():
             runs.on_segment_started(step, run, event)
-        case events.SegmentPlayed():
-            runs.on_segment_played(step, run, event)
         case _:
-            assert_never(event)
+            runs.on_segment_played(step, run, event)

@@ -190,11 +190,11 @@ def _close_when_complete(step: Step) -> None:
     if run is None or run.closed or not run.written:
         return
     if any(segment.samples is None for segment in run.segments):
-        _watch_playout(step, run)
+        watch_playout(step, run)
     elif run.samples_known:
         run = step.change_run(run, closed=True)
         step.emit(CloseRun(run_id=run.id))
-        _watch_playout(step, run)
+        watch_playout(step, run)
     else:
         fail_run(step, run, Stage.TTS, FailureReason.EMPTY_RESULT, "synthesis gave no sound")
 
@@ -238,7 +238,7 @@ def on_segment_started(step: Step, run: Run, event: events.SegmentStarted) -> No
     if first:
         _announce_latency(step, run)
     _announce_segment(step, run.id, index, run.segments[index].text)
-    _watch_playout(step, run)
+    watch_playout(step, run)
 
 
 def on_segment_played(step: Step, run: Run, event: events.SegmentPlayed) -> None:
@@ -250,7 +250,7 @@ def on_segment_played(step: Step, run: Run, event: events.SegmentPlayed) -> None
     run = step.change_run(run, segments=_marked(run, index, started=True, played=True))
     _request_synthesis(step, run)
     run = step.run or run
-    _watch_playout(step, run)
+    watch_playout(step, run)
 
 
 def _marked(run: Run, index: int, *, started: bool, played: bool = False) -> tuple[Segment, ...]:
@@ -258,19 +258,13 @@ def _marked(run: Run, index: int, *, started: bool, played: bool = False) -> tup
     return (*run.segments[:index], segment, *run.segments[index + 1 :])
 
 
-def _watch_playout(step: Step, run: Run) -> None:
+def watch_playout(step: Step, run: Run) -> None:
     """Sets the time by which playing must have made progress, whenever playing is all that is waited for."""
     deadline_ms = None
     if run.status is RunStatus.AUDIBLE and run.written and run.synthesis_deadline_ms is None:
         left = sum(segment.samples or 0 for segment in run.segments if not segment.played)
         deadline_ms = step.now_ms + ms_from_samples(left) + step.policy.deadlines.playout_ms
     step.change_run(run, playout_deadline_ms=deadline_ms)
-
-
-def watch_resumed_playout(step: Step) -> None:
-    """Sets the playing deadline anew after a pause."""
-    if step.run is not None:
-        _watch_playout(step, step.run)
 
 
 def on_playout_reported(step: Step, event: events.PlayoutReported) -> None:
@@ -366,7 +360,7 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
         synthesis_deadline_ms=None,
     )
     step.emit(CloseRun(run_id=run.id))
-    _watch_playout(step, run)
+    watch_playout(step, run)
 
 
 def _recover(step: Step, run: Run, stage: Stage) -> None:

@@ -21,9 +21,9 @@ from voice_orchestrator.session.runs import (
     settle_flush,
     start_line,
     start_reply,
-    watch_resumed_playout,
+    watch_playout,
 )
-from voice_orchestrator.session.state import BargeInWatch, RunStatus, Turn
+from voice_orchestrator.session.state import BargeInWatch, Run, RunStatus, Turn
 from voice_orchestrator.session.step import Step
 
 LEAD_IN_SAMPLES = samples_from_ms(300)
@@ -54,7 +54,7 @@ def on_speech_started(step: Step, event: events.SpeechStarted) -> None:
     else:
         _reopen_turn(step, turn, event)
     if run is not None and run.status is RunStatus.AUDIBLE and step.policy.interruptions.enabled:
-        _pause(step, event.spoken_at_ms)
+        _pause(step, run, event.spoken_at_ms)
 
 
 def _open_turn(step: Step, event: events.SpeechStarted) -> None:
@@ -136,8 +136,7 @@ def _request_final(step: Step, turn: Turn, end_offset_samples: int) -> None:
 def request_partial(step: Step) -> None:
     """Asks for the words so far, unless the last request is still open."""
     turn = step.turn
-    if turn is None:
-        return
+    assert turn is not None, "no deadline of a turn is armed without one"
     if turn.partial_pending:
         step.change_turn(turn, partial_at_ms=_partial_at(step))
         return
@@ -155,8 +154,7 @@ def request_partial(step: Step) -> None:
 
 def end_long_turn(step: Step) -> None:
     """Speech without end: take what there is. What follows belongs to no turn until the next onset."""
-    if step.turn is None:
-        return
+    assert step.turn is not None, "no deadline of a turn is armed without one"
     turn = step.change_turn(step.turn, speaking=False, spoken_until_ms=step.now_ms)
     _request_final(step, turn, 0)
 
@@ -205,8 +203,7 @@ def on_transcription_failed(step: Step, event: events.TranscriptionFailed) -> No
 def fail_transcription(step: Step, reason: FailureReason, detail: str) -> None:
     """Gives up the words of the open turn."""
     turn = step.turn
-    if turn is None:
-        return
+    assert turn is not None, "only the words of the open turn can fail"
     step.report_failure(Stage.STT, reason, detail, utterance_id=turn.id)
     step.to_inference(CancelTranscription(utterance_id=turn.id))
     turn = step.change_turn(turn, failure=reason, transcription_deadline_ms=None, transcribed_at_ms=step.now_ms)
@@ -308,10 +305,7 @@ def on_caller_typed(step: Step, event: events.CallerTyped) -> None:
 # --- barge-in
 
 
-def _pause(step: Step, onset_ms: int) -> None:
-    run = step.run
-    if run is None:
-        return
+def _pause(step: Step, run: Run, onset_ms: int) -> None:
     step.change_run(run, status=RunStatus.PAUSED, playout_deadline_ms=None)
     step.change(watch=BargeInWatch(onset_ms=onset_ms, paused_at_ms=step.now_ms))
     step.emit(PauseRun(run_id=run.id))
@@ -339,27 +333,27 @@ def _decide_by_words(step: Step, turn: Turn) -> None:
 
 def confirm_barge_in(step: Step) -> None:
     """The caller means it: the run ends, its words are what was heard."""
+    assert step.run is not None, "a pause is always of a run"
     _announce_decision(step, BargeInOutcome.CONFIRMED)
-    if step.run is not None:
-        flush_run(step, step.run)
+    flush_run(step, step.run)
 
 
 def end_pause(step: Step, outcome: BargeInOutcome) -> None:
     """It was nothing, or it was not decided in time: the run goes on and the speech is forgotten."""
     _announce_decision(step, outcome)
     step.change(watch=None)
-    if step.turn is not None:
-        drop_turn(step, step.turn)
-    if step.run is not None:
-        run = step.change_run(step.run, status=RunStatus.AUDIBLE)
-        step.emit(ResumeRun(run_id=run.id))
-        watch_resumed_playout(step)
+    assert step.turn is not None, "a pause is always for a turn"
+    assert step.run is not None, "a pause is always of a run"
+    drop_turn(step, step.turn)
+    run = step.change_run(step.run, status=RunStatus.AUDIBLE)
+    step.emit(ResumeRun(run_id=run.id))
+    watch_playout(step, run)
 
 
 def _announce_decision(step: Step, outcome: BargeInOutcome) -> None:
     watch, run, turn = step.state.watch, step.run, step.turn
-    if watch is None or run is None:
-        return
+    assert watch is not None, "only a pause is decided"
+    assert run is not None, "a pause is always of a run"
     until_ms = step.now_ms if turn is None or turn.speaking else turn.spoken_until_ms
     length_ms = max(0, until_ms - watch.onset_ms)
     step.to_edge(BargeIn(outcome=outcome, speech_length_ms=length_ms), run.id)
