@@ -49,7 +49,7 @@ def random_event(rng: random.Random, kind: type[Any], state: SessionState, now_m
     return event
 
 
-def _value(rng: random.Random, name: str, hint: Any, state: SessionState, now_ms: int) -> Any:  # noqa: ANN401
+def _value(rng: random.Random, name: str, hint: Any, state: SessionState, now_ms: int) -> Any:
     turn, run = state.turn, state.run
     if name == "at_ms":
         return now_ms
@@ -66,7 +66,7 @@ def _value(rng: random.Random, name: str, hint: Any, state: SessionState, now_ms
     return _plain(rng, hint)
 
 
-def _plain(rng: random.Random, hint: Any) -> Any:  # noqa: ANN401
+def _plain(rng: random.Random, hint: Any) -> Any:
     if hint is bool:
         return rng.random() < 0.9
     if hint is int:

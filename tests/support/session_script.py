@@ -23,7 +23,7 @@ M = TypeVar("M")
 NO_COST = WorkTiming()
 
 
-def policy(**changes: Any) -> SessionPolicy:  # noqa: ANN401
+def policy(**changes: Any) -> SessionPolicy:
     """A policy without greeting and partial transcripts, so that a script says only what it is about."""
     defaults: dict[str, Any] = {"system_text": "Be brief.", "turn_taking": TurnTakingPolicy(partial_interval_ms=0)}
     return SessionPolicy(**{**defaults, **changes})
@@ -46,7 +46,7 @@ class Script:
         self.log.append((event, transition))
         return transition.commands
 
-    def do(self, event: type[e.SessionEvent], /, **fields: Any) -> tuple[c.Command, ...]:  # noqa: ANN401
+    def do(self, event: type[e.SessionEvent], /, **fields: Any) -> tuple[c.Command, ...]:
         """Reduces an event of this type that happens now."""
         return self.feed(event(at_ms=self.now_ms, **fields))
 

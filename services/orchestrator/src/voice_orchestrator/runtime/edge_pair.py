@@ -42,6 +42,9 @@ class EdgeEnd:
         if event is None:
             self._other_closed = True
             raise EdgeGoneError("the other end closed the stream")
+        if not self._sequencer.session_id:
+            # The session chooses the id, an edge learns it from the first event.
+            self._sequencer.session_id = event.session_id
         return event
 
     def close(self) -> None:
@@ -60,5 +63,5 @@ def edge_pair(session_id: str, monotonic_us: Callable[[], int]) -> tuple[EdgeEnd
     to_session: _Queue = asyncio.Queue(QUEUE_EVENTS_MAX)
     to_edge: _Queue = asyncio.Queue(QUEUE_EVENTS_MAX)
     session = EdgeEnd(EventSequencer(session_id, monotonic_us), to_edge, to_session)
-    edge = EdgeEnd(EventSequencer(session_id, monotonic_us), to_session, to_edge)
+    edge = EdgeEnd(EventSequencer("", monotonic_us), to_session, to_edge)
     return session, edge
