@@ -4,6 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
+
+TIMER_SLACK_S: Final = 0.0005
+"""What is due within this time is due now: event loops do not wake more exactly, and a shorter wait would only spin."""
 
 
 class SessionClock:

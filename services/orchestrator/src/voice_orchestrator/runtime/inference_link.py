@@ -135,6 +135,7 @@ class InferenceLink:
                 finally:
                     await stream.close()
             except StreamLostError as lost:
+                _raise_if_cancelled()
                 log.info("inference_lost", reason=lost.reason.value, detail=lost.detail)
                 event = events.InferenceLost(at_ms=self._clock.now_ms(), reason=lost.reason, detail=lost.detail)
                 await self._mailbox.put(event)
@@ -278,6 +279,13 @@ def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
         )
     # It concerns no single piece of work: the node cannot serve the session any more.
     raise StreamLostError(failure.reason, failure.detail)
+
+
+def _raise_if_cancelled() -> None:
+    """A TaskGroup that was cancelled while a child failed raises the failure only; the cancellation must not be lost."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _first(group: BaseExceptionGroup[StreamLostError]) -> StreamLostError:

@@ -5,7 +5,7 @@ from typing import Final
 
 from voice_contract.channel_options import HEARTBEAT_INTERVAL_MS
 from voice_contract.messages import Heartbeat
-from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.clock import TIMER_SLACK_S, SessionClock
 from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.ports import JournalSink
 from voice_orchestrator.runtime.send_pump import SendPump
@@ -37,8 +37,8 @@ class Monitor:
         while True:
             self._changed.clear()
             due_ms = self._due_ms
-            wait_s = None if due_ms is None else max(0.0, due_ms / 1_000 - self._clock.now_s())
-            if wait_s == 0.0:
+            wait_s = None if due_ms is None else due_ms / 1_000 - self._clock.now_s()
+            if wait_s is not None and wait_s <= TIMER_SLACK_S:
                 self._due_ms = None
                 await self._mailbox.put(events.Tick(at_ms=max(due_ms or 0, self._clock.now_ms())))
                 continue

@@ -8,7 +8,7 @@ import structlog
 
 from voice_contract.audio import FRAME_MS, SAMPLE_BYTES, SAMPLE_RATE_HZ
 from voice_contract.messages import Audio, Payload, RunAudioEnd
-from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.clock import TIMER_SLACK_S, SessionClock
 from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.output_buffer import Frame, OutputBuffer
 from voice_orchestrator.runtime.ports import EdgeGoneError, EdgePort
@@ -97,7 +97,7 @@ class SendPump:
         """Sends what is due; gives the time until more is, None when there is nothing to wait for."""
         while not self._silenced and not self._controls:
             wait_s = self._next_due_s - LEAD_S - self._clock.now_s()
-            if wait_s > 0:
+            if wait_s > TIMER_SLACK_S:
                 return wait_s
             item = self._buffer.take()
             if item is None:
