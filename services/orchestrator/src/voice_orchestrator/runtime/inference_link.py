@@ -92,6 +92,7 @@ class InferenceLink:
         self._outbox: _Outbox | None = None
         self._closed = asyncio.Event()
         self._sounded: tuple[int, int] = (0, -1)
+        self._over = False
         self.dropped_frames = 0
 
     # --- from the reducer loop and the receive pump; never wait
@@ -112,6 +113,7 @@ class InferenceLink:
 
     async def close(self) -> None:
         """Tells the node that the session is over; returns when it was told or there is none."""
+        self._over = True
         if self._outbox is None:
             return
         self._outbox.put(m.SessionClose(), 0)
@@ -135,7 +137,9 @@ class InferenceLink:
                 finally:
                     await stream.close()
             except StreamLostError as lost:
-                _raise_if_cancelled()
+                if self._over:
+                    # A TaskGroup cancelled while a child fails raises the failure only: the loop has to know.
+                    return
                 log.info("inference_lost", reason=lost.reason.value, detail=lost.detail)
                 event = events.InferenceLost(at_ms=self._clock.now_ms(), reason=lost.reason, detail=lost.detail)
                 await self._mailbox.put(event)
@@ -279,13 +283,6 @@ def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
         )
     # It concerns no single piece of work: the node cannot serve the session any more.
     raise StreamLostError(failure.reason, failure.detail)
-
-
-def _raise_if_cancelled() -> None:
-    """A TaskGroup that was cancelled while a child failed raises the failure only; the cancellation must not be lost."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _first(group: BaseExceptionGroup[StreamLostError]) -> StreamLostError:
