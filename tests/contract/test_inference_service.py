@@ -228,7 +228,7 @@ async def test_health_says_serving_only_when_the_models_are_loaded() -> None:
 
 
 async def test_reflection_names_the_service() -> None:
-    request: Any = reflection_pb2.ServerReflectionRequest(list_services="")  # type: ignore[operator]
+    request: Any = reflection_pb2.ServerReflectionRequest(list_services="")
     async with served_node() as node, grpc.aio.insecure_channel(node.address) as channel:
         stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
         call = stub.ServerReflectionInfo(iter([request]))

@@ -18,6 +18,16 @@ from voice_inference.engines.base import FloatSamples, VadEngine
 WINDOWS_WAITING_MAX: Final = 16
 """Windows of 32 ms one session may have waiting: about half a second."""
 
+QUIET: Final = 0.2
+"""Speech probability below which a window counts as silence."""
+
+FORGET_AFTER_WINDOWS: Final = 62
+"""After about two seconds of silence the recurrent state begins anew.
+
+Left alone it drifts during silence: measured on six clips after 3 and 8 s of silence, at four alignments, 7 of 48
+onsets were never found (10 with faint noise), 1 with this.
+"""
+
 Scored = Callable[[int, float], None]
 Failed = Callable[[Exception], None]
 
@@ -32,6 +42,7 @@ class VadStream:
         self.failed = failed
         self.waiting: deque[tuple[int, FloatSamples]] = deque()
         self.dropped_windows = 0
+        self.quiet_windows = 0
         self.closed = False
 
     def submit(self, start_samples: int, window: FloatSamples) -> None:
@@ -114,7 +125,10 @@ class VadLane:
                 self._post(stream.failed, error)
             return
         for (stream, start_samples, _), probability, state in zip(batch, probabilities, states, strict=True):
+            stream.quiet_windows = stream.quiet_windows + 1 if probability < QUIET else 0
             stream.state = state
+            if stream.quiet_windows >= FORGET_AFTER_WINDOWS:
+                stream.state, stream.quiet_windows = self.engine.new_state(), 0
             if not stream.closed:
                 self._post(stream.scored, start_samples, float(probability))
 
