@@ -11,6 +11,7 @@ from support.scripted_engines import LoudnessVad, ScriptedLlm, ScriptedStt, Scri
 from voice_contract import messages as m
 from voice_contract.failures import Stage
 from voice_contract.messages import Event, Payload, SessionConfigure, VadSettings
+from voice_inference.courtesy import Courtesy
 from voice_inference.lanes import Lane
 from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import Pipeline
@@ -57,6 +58,7 @@ async def served_node(
         llm=llm,
         tts=tts,
         tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
+        courtesy=Courtesy(),
         metrics=metrics,
     )
     servicer = InferenceServicer(metrics, slots)

@@ -52,3 +52,8 @@ def run_virtual(work: Coroutine[Any, Any, T], *, at_most_s: float = 600.0) -> T:
 def virtual_clock() -> SessionClock:
     """A session's clock on the running loop's time."""
     return SessionClock(asyncio.get_running_loop().time)
+
+
+async def elapse(seconds: float) -> None:
+    """Lets so much of the running loop's time pass; everything that falls due in it happens."""
+    await asyncio.sleep(seconds)

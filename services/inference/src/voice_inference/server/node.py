@@ -13,6 +13,7 @@ import structlog
 from voice_contract.failures import Stage
 from voice_inference.catalogue.store import ModelStore
 from voice_inference.clock import monotonic_s
+from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import CancelToken, SttEngine, TtsEngine, VadEngine
 from voice_inference.engines.registry import ENGINES, EngineSpec, make_llm, make_stt, make_tts, make_vad
 from voice_inference.lanes import Lane
@@ -133,7 +134,10 @@ class Node:
         stt = await self._step(lane, Stage.STT, _warm_stt)
         tts = await self._step(lane, Stage.TTS, _warm_tts)
         began_s = perf_counter()
-        llm = await lane.run(lambda: make_llm(self._spec(Stage.LLM)), deadline_s=monotonic_s(), cancel=CancelToken())
+        courtesy = Courtesy()
+        llm = await lane.run(
+            lambda: make_llm(self._spec(Stage.LLM), courtesy), deadline_s=monotonic_s(), cancel=CancelToken()
+        )
         lane.close()
         await llm.start()
         self._told(Stage.LLM, began_s)
@@ -144,6 +148,7 @@ class Node:
             llm=llm,
             tts=tts,
             tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
+            courtesy=courtesy,
             metrics=self._metrics,
         )
         self._metrics.lane_depth.labels(Stage.VAD.value).set_function(lambda: pipeline.vad.depth)

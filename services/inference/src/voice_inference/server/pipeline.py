@@ -1,13 +1,15 @@
 """The engines of a node behind their lanes: what a session asks for work."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
 from voice_contract.failures import Stage
 from voice_contract.messages import EngineDescription, WorkTiming
 from voice_inference.clock import monotonic_s
+from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import (
     CancelToken,
     FloatSamples,
@@ -38,6 +40,7 @@ class Pipeline:
     llm: LlmEngine
     tts: TtsEngine
     tts_lane: Lane
+    courtesy: Courtesy
     metrics: NodeMetrics
 
     def describe(self) -> tuple[EngineDescription, ...]:
@@ -58,11 +61,19 @@ class Pipeline:
         return result, self.account(Stage.STT, timing, timing.first_at_us)
 
     def synthesize(
-        self, text: str, voice: str, speaking_rate: float, cancel: CancelToken, timing: JobTiming
+        self, text: str, voice: str, speaking_rate: float, cancel: CancelToken, timing: JobTiming, *, first: bool
     ) -> AsyncIterator[IntSamples]:
-        """Speech for `text`; raises what TtsEngine.synthesize and Lane.stream raise."""
+        """Speech for `text`; `first` words of a reply have the cores to themselves.
+
+        Raises what TtsEngine.synthesize and Lane.stream raise.
+        """
+
+        def speak() -> Iterator[IntSamples]:
+            with self.courtesy.urgent() if first else nullcontext():
+                yield from self.tts.synthesize(text, voice, speaking_rate, cancel)
+
         return self.tts_lane.stream(
-            lambda: self.tts.synthesize(text, voice, speaking_rate, cancel),
+            speak,
             deadline_s=monotonic_s() + REPLY_DUE_S,
             cancel=cancel,
             timing=timing,

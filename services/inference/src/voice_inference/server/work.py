@@ -242,7 +242,12 @@ class SessionWork:
                 await asyncio.wait((before,))
             run.cancel.raise_if_cancelled()
             pieces = self._pipeline.synthesize(
-                request.text, self._configure.voice, request.speaking_rate, run.cancel, timing
+                request.text,
+                self._configure.voice,
+                request.speaking_rate,
+                run.cancel,
+                timing,
+                first=request.segment_index == 0,
             )
             async for piece in pieces:
                 for at in range(0, len(piece), AUDIO_MESSAGE_SAMPLES):

@@ -5,6 +5,7 @@ error is logged once and ends the journal.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -90,7 +91,10 @@ class JournalFile:
 
     def _give_up(self, error: OSError) -> None:
         log.error("journal_lost", path=str(self._path), error=error.strerror)
-        self._stream = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with suppress(OSError):  # what cannot be flushed cannot be kept
+                stream.close()
 
 
 class NoJournal:

@@ -3,11 +3,11 @@
 from typing import Final
 
 from voice_contract.failures import RETRYABLE, Failure, Stage
-from voice_contract.messages import AudioFormat, ChatRole, EndCause, Phase, PrimePrompt, SessionConfigure
+from voice_contract.messages import AudioFormat, ChatRole, EndCause, Phase, SessionConfigure
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, DropRun, EndCall, FlushRun
-from voice_orchestrator.session.history import played_text, system_message, with_message
-from voice_orchestrator.session.runs import settle_flush, start_line
+from voice_orchestrator.session.history import played_text, with_message
+from voice_orchestrator.session.runs import prime, settle_flush, start_line
 from voice_orchestrator.session.state import RunStatus
 from voice_orchestrator.session.step import Step
 
@@ -57,7 +57,7 @@ def on_inference_ready(step: Step) -> None:
         start_line(step, step.policy.greeting, None)
     step.change(greeted=True)
     if step.turn is None:
-        step.to_inference(PrimePrompt(messages=(system_message(step.policy), *step.state.history)))
+        prime(step)
 
 
 def on_inference_lost(step: Step, event: events.InferenceLost) -> None:

@@ -9,6 +9,7 @@ from voice_contract.messages import (
     ChatRole,
     Generate,
     Phase,
+    PrimePrompt,
     Speaker,
     Synthesize,
     Transcript,
@@ -16,7 +17,7 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import CloseRun, DropRun, FlushRun, ReleaseRun
-from voice_orchestrator.session.history import heard_text, played_text, prompt, with_message
+from voice_orchestrator.session.history import heard_text, played_text, prompt, system_message, with_message
 from voice_orchestrator.session.latency import turn_latency
 from voice_orchestrator.session.segmentation import split_all, split_ready
 from voice_orchestrator.session.state import (
@@ -35,6 +36,11 @@ SEGMENTS_AHEAD_MAX = 3
 
 
 # --- beginning
+
+
+def prime(step: Step) -> None:
+    """Has the conversation so far evaluated into the model's cache, before it is needed."""
+    step.to_inference(PrimePrompt(messages=(system_message(step.policy), *step.state.history)))
 
 
 def start_reply(step: Step, turn: Turn, text: str) -> None:
@@ -291,6 +297,9 @@ def _end_run(step: Step, run: Run, heard: str) -> None:
         step.change(turn=None)
     if step.state.phase in (Phase.PROCESSING, Phase.RESPONDING):
         step.enter(Phase.ACTIVE)
+    if run.kind is RunKind.LINE:
+        # The model has not seen these words: the next reply should not have to wait for it to read them.
+        prime(step)
 
 
 def _remember(step: Step, user_text: str, heard: str) -> None:

@@ -18,6 +18,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import ChatMessage, ChatRole, EngineDescription, FinishReason
 from voice_inference.clock import monotonic_s
+from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
 from voice_inference.engines.llm.prompt_fit import fit_messages
 from voice_inference.engines.llm.stop_filter import StopFilter
@@ -39,10 +40,19 @@ class LlamaCpp:
     """One GGUF model with one context."""
 
     def __init__(
-        self, model_file: Path, *, model: str, device: str, threads: int, context_tokens: int, repeat_penalty: float
+        self,
+        model_file: Path,
+        *,
+        model: str,
+        device: str,
+        threads: int,
+        context_tokens: int,
+        repeat_penalty: float,
+        courtesy: Courtesy,
     ) -> None:
         self._file, self._name, self._device = model_file, model, device
         self._threads, self._context_tokens, self._repeat_penalty = threads, context_tokens, repeat_penalty
+        self._courtesy = courtesy
         self._lane = Lane("llm", threads=1, queue_max=LANE_QUEUE_MAX, stage=Stage.LLM)
         self._llama: Llama | None = None
         self._formatter: Jinja2ChatFormatter | None = None
@@ -169,7 +179,7 @@ class LlamaCpp:
         )
         try:
             for token in tokens:
-                cancel.raise_if_cancelled()
+                self._courtesy.step_aside(cancel)
                 if token in self._end_tokens:
                     reason = FinishReason.STOP
                     break

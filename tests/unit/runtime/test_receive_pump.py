@@ -1,0 +1,214 @@
+"""What comes from the edge: sound to the node, everything else to the session."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+import pytest
+from support.keeping_node import KeepingNode
+from support.mailbox_events import take_all
+from support.memory_edge import MemoryEdge
+from support.virtual_time import elapse, run_virtual, virtual_clock
+
+from voice_contract.audio import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES
+from voice_contract.messages import (
+    Audio,
+    AudioFormat,
+    CallEnded,
+    EndCause,
+    HangUp,
+    Heartbeat,
+    Payload,
+    PlayoutPosition,
+    SessionConfigure,
+    Speaker,
+    Transcript,
+    TranscriptKind,
+)
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.inference_link import CALLER_FRAMES_MAX, InferenceLink
+from voice_orchestrator.runtime.mailbox import Mailbox
+from voice_orchestrator.runtime.media_clock import MediaClock
+from voice_orchestrator.runtime.output_buffer import OutputBuffer
+from voice_orchestrator.runtime.receive_pump import ReceivePump
+from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.session import events
+from voice_orchestrator.session.commands import ConnectInference
+
+CONFIGURE = SessionConfigure(caller_format=AudioFormat(), agent_format=None, language="en", voice="", vad=None)
+SETTLE_S = 0.0001
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    """A pump that runs, between an edge and a node that is connected."""
+
+    clock: SessionClock
+    edge: MemoryEdge
+    node: KeepingNode
+    link: InferenceLink
+    mailbox: Mailbox
+    media: MediaClock
+    pumping: asyncio.Task[None]
+
+    async def hear(self, frames: int, first: int = 0) -> None:
+        """The caller's microphone sends frames in real time."""
+        for number in range(first, first + frames):
+            await elapse(FRAME_MS / 1_000)
+            pcm = number.to_bytes(2, "little") * FRAME_SAMPLES
+            assert len(pcm) == FRAME_BYTES
+            self.edge.say(Audio(pcm=pcm, offset_samples=number * FRAME_SAMPLES))
+        await elapse(SETTLE_S)
+
+    async def told(self) -> list[events.SessionEvent]:
+        await elapse(SETTLE_S)
+        return await take_all(self.mailbox)
+
+
+def with_rig(story: Callable[[Rig], Coroutine[None, None, None]], *, connected: bool = True) -> None:
+    """Tells a story on virtual time."""
+
+    async def run() -> None:
+        clock, mailbox, media, buffer = virtual_clock(), Mailbox(), MediaClock(), OutputBuffer()
+        edge, node = MemoryEdge(clock), KeepingNode()
+        sender = SendPump(edge, buffer, mailbox, clock)
+        link = InferenceLink("test", node, mailbox, clock, media, buffer, sender)
+        pump = ReceivePump(edge, link, mailbox, clock, media)
+        pumping, linking = asyncio.create_task(pump.run()), asyncio.create_task(link.run())
+        if connected:
+            link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
+            assert isinstance(await mailbox.get(), events.InferenceReady)
+        rig = Rig(clock=clock, edge=edge, node=node, link=link, mailbox=mailbox, media=media, pumping=pumping)
+        await story(rig)
+        for task in (pumping, linking):
+            task.cancel()
+        await asyncio.wait((pumping, linking))
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize(
+    ("payload", "run_id", "event"),
+    [
+        (HangUp(), 0, events.CallerHungUp(at_ms=0)),
+        (
+            Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, text="Hello?"),
+            0,
+            events.CallerTyped(at_ms=0, text="Hello?"),
+        ),
+        (PlayoutPosition(played_samples=77), 5, events.PlayoutReported(at_ms=0, run_id=5, played_samples=77)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_an_edge_says_is_an_event_of_the_session(payload: Payload, run_id: int, event: object) -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.say(payload, run_id)
+        assert await rig.told() == [event]
+
+    with_rig(story)
+
+
+def test_a_heartbeat_is_no_event() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.say(Heartbeat())
+        assert await rig.told() == []
+
+    with_rig(story)
+
+
+def test_events_carry_the_time_at_which_they_came() -> None:
+    async def story(rig: Rig) -> None:
+        await elapse(1.25)
+        rig.edge.say(HangUp())
+        (event,) = await rig.told()
+        assert event.at_ms in (1_249, 1_250)
+
+    with_rig(story)
+
+
+def test_sound_goes_to_the_node_and_not_to_the_session() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.hear(50)
+        assert [audio.offset_samples for audio in rig.node.sound()] == [n * FRAME_SAMPLES for n in range(50)]
+        assert [audio.pcm[0] for audio in rig.node.sound()] == list(range(50))
+        assert await rig.told() == []
+
+    with_rig(story)
+
+
+def test_sound_tells_when_a_sample_was_spoken() -> None:
+    async def story(rig: Rig) -> None:
+        await elapse(3.0)
+        await rig.hear(25)
+        assert abs(rig.media.spoken_at_ms(0) - 3_000) <= 1
+        assert abs(rig.media.spoken_at_ms(25 * FRAME_SAMPLES) - 3_500) <= 1
+
+    with_rig(story)
+
+
+def test_a_node_that_is_slow_misses_the_oldest_sound_and_positions_stay_true() -> None:
+    async def story(rig: Rig) -> None:
+        rig.node.taking.clear()
+        await rig.hear(100)
+        rig.node.taking.set()
+        await rig.hear(10, first=100)
+        numbers = [audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound()]
+        assert numbers[-CALLER_FRAMES_MAX - 10 :] == list(range(100 - CALLER_FRAMES_MAX, 110))
+        assert len(numbers) <= CALLER_FRAMES_MAX + 11
+        assert all(audio.pcm[0] == audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound())
+
+    with_rig(story)
+
+
+def test_sound_that_a_slow_node_missed_is_counted() -> None:
+    async def story(rig: Rig) -> None:
+        rig.node.taking.clear()
+        await rig.hear(CALLER_FRAMES_MAX + 15)
+        rig.node.beat_s = 60.0
+        await elapse(5.0)
+        assert [type(event).__name__ for event in await rig.told()] == ["InferenceLost"]
+        assert rig.link.dropped_frames == 15
+
+    with_rig(story)
+
+
+def test_sound_without_a_node_is_dropped_and_never_heard_late() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.hear(20)
+        rig.link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
+        await rig.hear(5, first=20)
+        assert [audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound()][-4:] == [21, 22, 23, 24]
+        assert min(audio.offset_samples for audio in rig.node.sound()) >= 20 * FRAME_SAMPLES
+
+    with_rig(story, connected=False)
+
+
+def test_an_edge_that_leaves_is_reported_once_and_the_pump_ends() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.gone = "it hung"
+        rig.edge.leave()
+        assert await rig.told() == [events.EdgeLost(at_ms=0, detail="it hung")]
+        await elapse(1.0)
+        assert rig.pumping.done()
+        assert await rig.told() == []
+
+    with_rig(story)
+
+
+def test_what_came_before_an_edge_left_is_still_told() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.say(HangUp())
+        rig.edge.leave()
+        assert [type(event).__name__ for event in await rig.told()] == ["CallerHungUp", "EdgeLost"]
+
+    with_rig(story)
+
+
+def test_an_edge_that_sends_what_is_not_its_to_send_is_lost() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.say(CallEnded(cause=EndCause.IDLE))
+        (lost,) = await rig.told()
+        assert isinstance(lost, events.EdgeLost)
+        assert "CallEnded" in lost.detail
+
+    with_rig(story)

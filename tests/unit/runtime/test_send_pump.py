@@ -1,0 +1,288 @@
+"""What leaves for the edge, in which order and at which pace."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from support.mailbox_events import take_all
+from support.memory_edge import MemoryEdge
+from support.virtual_time import elapse, run_virtual, virtual_clock
+
+from voice_contract.audio import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voice_contract.messages import (
+    Audio,
+    CallEnded,
+    EndCause,
+    Heartbeat,
+    Phase,
+    PhaseChanged,
+    PlayoutPause,
+    PlayoutResume,
+    RunAudioEnd,
+)
+from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.mailbox import Mailbox
+from voice_orchestrator.runtime.output_buffer import OutputBuffer
+from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX, LEAD_S, SendPump
+from voice_orchestrator.session import events
+
+FRAME_S = FRAME_MS / 1_000
+SPOKE = PhaseChanged(from_phase=Phase.ACTIVE, to_phase=Phase.RESPONDING)
+ENDED = CallEnded(cause=EndCause.SHUTDOWN)
+SLACK_S = 0.001
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    """A pump, what it takes from and what it sends to."""
+
+    clock: SessionClock
+    edge: MemoryEdge
+    buffer: OutputBuffer
+    mailbox: Mailbox
+    pump: SendPump
+    running: asyncio.Task[None]
+
+    def speak(self, frames: int, *, run_id: int = 1, extra_samples: int = 0, closes: bool = False) -> None:
+        """Has sound of a run ready and released."""
+        self.buffer.append(run_id, 0, bytes(2 * (frames * FRAME_SAMPLES + extra_samples)))
+        self.buffer.release(run_id)
+        if closes:
+            self.buffer.end_segment(run_id, 0)
+            self.buffer.close(run_id)
+        self.pump.wake()
+
+    def pause(self) -> None:
+        self.buffer.pause(1)
+        self.pump.put(PlayoutPause(), 1)
+
+    def resume(self) -> None:
+        self.pump.put(PlayoutResume(), 1)
+        self.buffer.release(1)
+        self.pump.wake()
+
+    def times(self) -> list[float]:
+        return [at_s for at_s, _ in self.edge.frames()]
+
+
+@asynccontextmanager
+async def rigged() -> AsyncIterator[Rig]:
+    clock, mailbox, buffer = virtual_clock(), Mailbox(), OutputBuffer()
+    edge = MemoryEdge(clock)
+    pump = SendPump(edge, buffer, mailbox, clock)
+    running = asyncio.create_task(pump.run())
+    await elapse(0)
+    try:
+        yield Rig(clock=clock, edge=edge, buffer=buffer, mailbox=mailbox, pump=pump, running=running)
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+def with_rig(story: Callable[[Rig], Coroutine[None, None, None]]) -> None:
+    """Tells a story on virtual time."""
+
+    async def told() -> None:
+        async with rigged() as rig:
+            await story(rig)
+
+    run_virtual(told())
+
+
+def test_the_first_frame_leaves_at_once_and_the_others_at_the_pace_of_speech() -> None:
+    async def story(rig: Rig) -> None:
+        await elapse(1.0)
+        rig.speak(100)
+        await elapse(3.0)
+        times = rig.times()
+        assert len(times) == 100
+        assert times[0] == pytest.approx(1.0)
+        for index, at_s in enumerate(times):
+            heard_at_s = 1.0 + index * FRAME_S
+            assert at_s == pytest.approx(max(1.0, heard_at_s - LEAD_S), abs=SLACK_S)
+
+    with_rig(story)
+
+
+def test_positions_of_frames_follow_each_other() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(5, extra_samples=7, closes=True)
+        await elapse(1.0)
+        assert [audio.offset_samples for _, audio in rig.edge.frames()] == [n * FRAME_SAMPLES for n in range(6)]
+        assert {sent.run_id for sent in rig.edge.sent} == {1}
+
+    with_rig(story)
+
+
+def test_frames_that_had_to_wait_for_sound_are_not_caught_up_in_a_burst() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(2)
+        await elapse(1.0)
+        rig.speak(10)
+        await elapse(1.0)
+        late = rig.times()[2:]
+        assert late[0] == pytest.approx(1.0)
+        assert late[-1] == pytest.approx(1.0 + 9 * FRAME_S - LEAD_S, abs=SLACK_S)
+
+    with_rig(story)
+
+
+def test_control_leaves_before_sound_that_was_ready_earlier() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(3)
+        rig.pump.put(SPOKE)
+        rig.pump.put(Heartbeat())
+        await elapse(0)
+        assert rig.edge.names()[:3] == ["PhaseChanged", "Heartbeat", "Audio"]
+
+    with_rig(story)
+
+
+def test_control_does_not_wait_for_the_time_of_the_next_frame() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(50)
+        await elapse(0.205)
+        rig.pump.put(SPOKE)
+        await elapse(0)
+        assert rig.edge.sent[-1].payload == SPOKE
+        assert rig.edge.sent[-1].at_s == pytest.approx(0.205)
+
+    with_rig(story)
+
+
+def test_a_pause_stops_frames_at_once_and_sound_goes_on_at_the_next_sample() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(50)
+        await elapse(0.3)
+        before = len(rig.edge.frames())
+        rig.pause()
+        await elapse(2.0)
+        assert len(rig.edge.frames()) == before
+        assert isinstance(rig.edge.sent[-1].payload, PlayoutPause)
+        assert rig.edge.sent[-1].at_s == pytest.approx(0.3)
+        rig.resume()
+        await elapse(0)
+        assert rig.edge.names()[before + 1 : before + 3] == ["PlayoutResume", "Audio"]
+        await elapse(2.0)
+        assert [audio.offset_samples for _, audio in rig.edge.frames()] == [n * FRAME_SAMPLES for n in range(50)]
+
+    with_rig(story)
+
+
+def test_no_frame_leaves_after_a_pause_while_the_edge_is_slow() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.taking.clear()
+        rig.speak(50)
+        await elapse(0.1)
+        rig.pause()
+        rig.edge.taking.set()
+        await elapse(1.0)
+        assert rig.edge.names() == ["Audio", "PlayoutPause"]
+
+    with_rig(story)
+
+
+def test_the_end_of_a_run_follows_its_last_frame_with_the_number_of_its_samples() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(3, extra_samples=11, closes=True)
+        await elapse(1.0)
+        assert rig.edge.names() == ["Audio"] * 4 + ["RunAudioEnd"]
+        assert rig.edge.all(RunAudioEnd) == [RunAudioEnd(total_samples=3 * FRAME_SAMPLES + 11)]
+
+    with_rig(story)
+
+
+def test_a_dropped_run_is_heard_no_more() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(50, closes=True)
+        await elapse(0.1)
+        rig.buffer.end(1)
+        before = len(rig.edge.sent)
+        await elapse(2.0)
+        assert len(rig.edge.sent) == before
+        assert rig.edge.all(RunAudioEnd) == []
+
+    with_rig(story)
+
+
+def test_segments_are_reported_when_their_first_and_last_sample_leave() -> None:
+    async def story(rig: Rig) -> None:
+        rig.buffer.append(1, 0, bytes(2 * SAMPLE_RATE_HZ))
+        rig.buffer.end_segment(1, 0)
+        rig.buffer.append(1, 1, bytes(2 * SAMPLE_RATE_HZ))
+        rig.buffer.end_segment(1, 1)
+        rig.buffer.release(1)
+        rig.pump.wake()
+        await elapse(5.0)
+        second_ms = 1_000 - int(LEAD_S * 1_000)
+        reported = await take_all(rig.mailbox)
+        assert [type(event).__name__ for event in reported] == ["SegmentStarted", "SegmentPlayed"] * 2
+        assert [getattr(event, "segment_index", None) for event in reported] == [0, 0, 1, 1]
+        assert [event.at_ms for event in reported] == pytest.approx(
+            [0, second_ms - FRAME_MS, second_ms, second_ms + 1_000 - FRAME_MS], abs=1
+        )
+
+    with_rig(story)
+
+
+def test_an_edge_that_is_gone_is_reported_once_and_gets_nothing_more() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(50)
+        await elapse(0.1)
+        rig.edge.gone = "it hung"
+        await elapse(1.0)
+        sent = len(rig.edge.sent)
+        assert rig.running.done()
+        rig.edge.gone = None
+        rig.pump.put(SPOKE)
+        await rig.pump.finish(ENDED)
+        assert len(rig.edge.sent) == sent
+        lost = [event for event in await take_all(rig.mailbox) if isinstance(event, events.EdgeLost)]
+        assert [event.detail for event in lost] == ["it hung"]
+
+    with_rig(story)
+
+
+def test_an_edge_that_reads_nothing_is_lost_before_control_fills_the_memory() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.taking.clear()
+        for _ in range(CONTROL_EVENTS_MAX + 2):
+            rig.pump.put(Heartbeat())
+            await elapse(0)
+        rig.edge.taking.set()
+        await elapse(1.0)
+        (lost,) = await take_all(rig.mailbox)
+        assert isinstance(lost, events.EdgeLost)
+        assert len(rig.edge.sent) <= CONTROL_EVENTS_MAX + 1
+
+    with_rig(story)
+
+
+def test_the_last_event_leaves_after_all_control_and_no_sound_follows() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(50)
+        await elapse(0.1)
+        frames = len(rig.edge.all(Audio))
+        rig.pump.put(SPOKE)
+        await rig.pump.finish(ENDED)
+        await elapse(1.0)
+        assert rig.edge.names()[frames:] == ["PhaseChanged", "CallEnded"]
+
+    with_rig(story)
+
+
+def test_a_pump_that_is_stopped_leaves_nobody_waiting_for_its_last_event() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.taking.clear()
+        rig.pump.put(SPOKE)
+        await elapse(0)
+        finishing = asyncio.create_task(rig.pump.finish(ENDED))
+        await elapse(0)
+        assert not finishing.done()
+        rig.running.cancel()
+        await finishing
+        assert rig.edge.names() == ["PhaseChanged"]
+
+    with_rig(story)
