@@ -37,8 +37,8 @@ class AudioRing:
         if self._first is None:
             self._first = self._end = offset_samples
         stale = min(len(samples), max(0, self._end - offset_samples))
+        begin = max(offset_samples + max(stale, len(samples) - self._capacity), self._end)
         samples = samples[stale:][-self._capacity :]
-        begin = max(offset_samples + stale, self._end)
         if gap := min(begin - self._end, self._capacity):
             self._put(begin - gap, np.zeros(gap, dtype=np.int16))
         self._put(begin, samples)

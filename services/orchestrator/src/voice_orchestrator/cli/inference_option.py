@@ -32,7 +32,7 @@ def inference_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def _check(ctx: click.Context, param: click.Parameter, value: str) -> str:
     del ctx, param
     host, _, port = value.rpartition(":")
-    if not port.isdigit() or not 0 < int(port) < 65_536:
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65_536:
         raise click.BadParameter(f"{value} is not HOST:PORT")
     if host.strip("[]") not in ("127.0.0.1", "localhost", "::1"):
         raise click.BadParameter(f"{host} is not this machine; nodes elsewhere need TLS, which this version lacks")
