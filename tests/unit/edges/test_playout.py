@@ -112,6 +112,18 @@ def test_a_flush_is_answered_at_once_with_what_was_heard() -> None:
     with_rig(story)
 
 
+def test_a_flush_at_the_very_end_of_a_run_is_one_report() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.hear(SECOND)
+        await rig.accept(RunAudioEnd(total_samples=SECOND))
+        await elapse(1.5)
+        await rig.accept(PlayoutFlush())
+        await rig.wait(1.0)
+        assert rig.reports() == [(RUN, SECOND)]
+
+    with_rig(story)
+
+
 def test_a_flush_of_a_run_that_never_came_is_answered_with_nothing() -> None:
     async def story(rig: Rig) -> None:
         await rig.accept(PlayoutFlush(), 9)

@@ -1,10 +1,9 @@
 """The report and the transcript of a call, made from the steps of its session."""
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from support.call_reports import ORIGIN_MS, log_of, report, span
 from support.session_script import Script, policy
 
 from voice_contract.failures import CALLER_TEXT, Failure, FailureReason, Stage
@@ -16,12 +15,9 @@ from voice_contract.messages import (
     TranscribeKind,
     WorkTiming,
 )
-from voice_orchestrator.edges.speaker import RunPlayed
-from voice_orchestrator.reports.call_log import CallLog
-from voice_orchestrator.reports.call_report import STAGES, CallFacts, make_report, make_transcript
+from voice_orchestrator.reports.call_report import STAGES, make_transcript
 from voice_orchestrator.session import events as e
 
-ORIGIN_MS = 100
 TEN_WORDS = "One two three four five six seven eight nine ten."
 NODE = NodeDescription(
     version="1.2.3",
@@ -30,43 +26,6 @@ NODE = NodeDescription(
     session_slots=4,
     free_session_slots=3,
 )
-
-
-def log_of(script: Script) -> CallLog:
-    """What an observer of the script's session kept."""
-    log = CallLog()
-    for event, transition in script.log:
-        log.on_transition(event, transition)
-    return log
-
-
-def facts(**changes: Any) -> CallFacts:
-    plain: dict[str, Any] = {
-        "session_id": "abc123",
-        "profile": "clinic",
-        "profile_sha256": "0" * 64,
-        "started_at": "2025-01-02T03:04:05+00:00",
-        "cause": EndCause.CALLER_HUNG_UP,
-        "failure": None,
-        "origin_ms": ORIGIN_MS,
-        "node": None,
-        "counters": {},
-        "files": (),
-    }
-    return CallFacts(**{**plain, **changes})
-
-
-def report(script: Script, played: dict[int, RunPlayed] | None = None, **changes: Any) -> dict[str, Any]:
-    made = make_report(log_of(script), played or {}, facts(**changes))
-    json.dumps(made, allow_nan=False)
-    return made
-
-
-def span(start_ms: int, length_ms: int = 1_000) -> RunPlayed:
-    """A run that was heard from `start_ms` of the recording on."""
-    return RunPlayed(
-        start_samples=start_ms * 16, end_samples=(start_ms + length_ms) * 16, played_samples=length_ms * 16
-    )
 
 
 def answered_turn() -> Script:
@@ -183,6 +142,22 @@ def test_a_turn_nobody_answered_says_why() -> None:
     assert [(failure["stage"], failure["reason"]) for failure in turn["failures"]] == [("tts", "engine_error")]
     assert turn["failures"][0]["caller_text"] == CALLER_TEXT[FailureReason.ENGINE_ERROR]
     assert "stages_ms" not in turn
+
+
+def test_a_turn_that_was_tried_twice_says_what_became_of_the_last_try() -> None:
+    script = Script().open().after(1_000).say("Hello?")
+    script.after(100).start_speaking()
+    script.wait(1_000)
+    script.stop_speaking()
+    script.transcribed("Hello? Are you open?")
+    script.wait(300)
+    script.write("I will look", end=True)
+    script.fail(Stage.TTS)
+    (turn,) = report(script)["turns"]
+    assert script.log[-1][0] == e.RunFailed(
+        at_ms=script.now_ms, run_id=2, stage=Stage.TTS, reason=FailureReason.ENGINE_ERROR, detail="it broke"
+    )
+    assert [failure["stage"] for failure in turn["failures"]] == ["tts"]
 
 
 def test_a_recovery_line_counts_as_the_answer() -> None:

@@ -131,7 +131,6 @@ def logged() -> Iterator[list[Any]]:
         yield captured
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("flushes", [True, False], ids=["while flushing", "while writing"])
 def test_a_full_disk_ends_the_journal_only_and_is_said_once(flushes: bool, logged: list[Any]) -> None:
     journal = JournalFile(FULL_DISK, header(policy()))

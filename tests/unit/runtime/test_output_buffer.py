@@ -145,6 +145,16 @@ def test_a_segment_starts_with_the_frame_that_holds_its_first_sample_and_is_play
     assert [(frame.started, frame.played) for frame in frames] == [((0,), ()), ((1,), (0,)), ((), (1,))]
 
 
+def test_a_segment_that_begins_with_a_frame_has_not_started_with_the_one_before() -> None:
+    buffer = OutputBuffer()
+    for index in range(2):
+        buffer.append(RUN, index, pcm(FRAME_SAMPLES))
+        buffer.end_segment(RUN, index)
+    buffer.release(RUN)
+    frames, _ = drain(buffer)
+    assert [(frame.started, frame.played) for frame in frames] == [((0,), (0,)), ((1,), (1,))]
+
+
 def test_segments_shorter_than_a_frame_start_and_end_in_it() -> None:
     buffer = OutputBuffer()
     for index in range(3):

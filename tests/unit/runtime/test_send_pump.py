@@ -1,14 +1,11 @@
 """What leaves for the edge, in which order and at which pace."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
 from support.mailbox_events import take_all
-from support.memory_edge import MemoryEdge
-from support.virtual_time import elapse, run_virtual, virtual_clock
+from support.pump_rig import Rig, with_rig
+from support.virtual_time import elapse
 
 from voice_contract.audio import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voice_contract.messages import (
@@ -19,76 +16,15 @@ from voice_contract.messages import (
     Phase,
     PhaseChanged,
     PlayoutPause,
-    PlayoutResume,
     RunAudioEnd,
 )
-from voice_orchestrator.runtime.clock import SessionClock
-from voice_orchestrator.runtime.mailbox import Mailbox
-from voice_orchestrator.runtime.output_buffer import OutputBuffer
-from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX, LEAD_S, SendPump
+from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX, LEAD_S
 from voice_orchestrator.session import events
 
 FRAME_S = FRAME_MS / 1_000
 SPOKE = PhaseChanged(from_phase=Phase.ACTIVE, to_phase=Phase.RESPONDING)
 ENDED = CallEnded(cause=EndCause.SHUTDOWN)
 SLACK_S = 0.001
-
-
-@dataclass(slots=True, kw_only=True)
-class Rig:
-    """A pump, what it takes from and what it sends to."""
-
-    clock: SessionClock
-    edge: MemoryEdge
-    buffer: OutputBuffer
-    mailbox: Mailbox
-    pump: SendPump
-    running: asyncio.Task[None]
-
-    def speak(self, frames: int, *, run_id: int = 1, extra_samples: int = 0, closes: bool = False) -> None:
-        """Has sound of a run ready and released."""
-        self.buffer.append(run_id, 0, bytes(2 * (frames * FRAME_SAMPLES + extra_samples)))
-        self.buffer.release(run_id)
-        if closes:
-            self.buffer.end_segment(run_id, 0)
-            self.buffer.close(run_id)
-        self.pump.wake()
-
-    def pause(self) -> None:
-        self.buffer.pause(1)
-        self.pump.put(PlayoutPause(), 1)
-
-    def resume(self) -> None:
-        self.pump.put(PlayoutResume(), 1)
-        self.buffer.release(1)
-        self.pump.wake()
-
-    def times(self) -> list[float]:
-        return [at_s for at_s, _ in self.edge.frames()]
-
-
-@asynccontextmanager
-async def rigged() -> AsyncIterator[Rig]:
-    clock, mailbox, buffer = virtual_clock(), Mailbox(), OutputBuffer()
-    edge = MemoryEdge(clock)
-    pump = SendPump(edge, buffer, mailbox, clock)
-    running = asyncio.create_task(pump.run())
-    await elapse(0)
-    try:
-        yield Rig(clock=clock, edge=edge, buffer=buffer, mailbox=mailbox, pump=pump, running=running)
-    finally:
-        running.cancel()
-        await asyncio.wait((running,))
-
-
-def with_rig(story: Callable[[Rig], Coroutine[None, None, None]]) -> None:
-    """Tells a story on virtual time."""
-
-    async def told() -> None:
-        async with rigged() as rig:
-            await story(rig)
-
-    run_virtual(told())
 
 
 def test_the_first_frame_leaves_at_once_and_the_others_at_the_pace_of_speech() -> None:
@@ -102,16 +38,7 @@ def test_the_first_frame_leaves_at_once_and_the_others_at_the_pace_of_speech() -
         for index, at_s in enumerate(times):
             heard_at_s = 1.0 + index * FRAME_S
             assert at_s == pytest.approx(max(1.0, heard_at_s - LEAD_S), abs=SLACK_S)
-
-    with_rig(story)
-
-
-def test_positions_of_frames_follow_each_other() -> None:
-    async def story(rig: Rig) -> None:
-        rig.speak(5, extra_samples=7, closes=True)
-        await elapse(1.0)
-        assert [audio.offset_samples for _, audio in rig.edge.frames()] == [n * FRAME_SAMPLES for n in range(6)]
-        assert {sent.run_id for sent in rig.edge.sent} == {1}
+        assert LEAD_S <= 0.040
 
     with_rig(story)
 
@@ -136,6 +63,19 @@ def test_control_leaves_before_sound_that_was_ready_earlier() -> None:
         rig.pump.put(Heartbeat())
         await elapse(0)
         assert rig.edge.names()[:3] == ["PhaseChanged", "Heartbeat", "Audio"]
+
+    with_rig(story)
+
+
+def test_control_overtakes_frames_that_wait_for_a_slow_edge() -> None:
+    async def story(rig: Rig) -> None:
+        rig.edge.taking.clear()
+        rig.speak(3)
+        await elapse(0.01)
+        rig.pump.put(SPOKE)
+        rig.edge.taking.set()
+        await elapse(1.0)
+        assert rig.edge.names() == ["Audio", "PhaseChanged", "Audio", "Audio"]
 
     with_rig(story)
 
@@ -189,6 +129,8 @@ def test_the_end_of_a_run_follows_its_last_frame_with_the_number_of_its_samples(
         rig.speak(3, extra_samples=11, closes=True)
         await elapse(1.0)
         assert rig.edge.names() == ["Audio"] * 4 + ["RunAudioEnd"]
+        assert [audio.offset_samples for _, audio in rig.edge.frames()] == [n * FRAME_SAMPLES for n in range(4)]
+        assert {sent.run_id for sent in rig.edge.sent} == {1}
         assert rig.edge.all(RunAudioEnd) == [RunAudioEnd(total_samples=3 * FRAME_SAMPLES + 11)]
 
     with_rig(story)

@@ -82,7 +82,7 @@ def load_placement(path: Path) -> Placement:
         raise _invalid(f"{path}: {error.strerror}") from error
     try:
         data = yaml.safe_load(_substitute(text, path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise _invalid(f"{path}: not valid YAML{where}") from error
