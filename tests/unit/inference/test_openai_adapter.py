@@ -200,7 +200,6 @@ async def test_a_reply_without_a_last_word_still_has_an_end() -> None:
         assert [type(item) for item in items] == [LlmText, LlmEnd]
 
 
-@pytest.mark.xfail(reason="the adapter lets the errors of reading a foreign answer through", raises=AttributeError)
 async def test_a_server_of_something_else_is_refused() -> None:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html>Welcome</html>", content_type="text/html")

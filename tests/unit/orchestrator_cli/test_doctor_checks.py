@@ -128,7 +128,6 @@ def test_a_disk_that_is_nearly_full_is_a_warning(tmp_path: Path, monkeypatch: py
     assert_mendable(finding)
 
 
-@pytest.mark.xfail(reason="an output folder that is a file is called good")
 def test_a_file_in_the_place_of_the_output_folder_fails(tmp_path: Path) -> None:
     path = tmp_path / "calls"
     path.write_text("", encoding="utf-8")

@@ -256,7 +256,6 @@ def lose_node(script: Script) -> None:
     script.do(e.InferenceLost, reason=FailureReason.PEER_SILENT, detail="nothing came")
 
 
-@pytest.mark.xfail(reason="a reply cut short by a hang-up or a lost node is reported as if it was heard to its end")
 @pytest.mark.parametrize("end", [hang_up, lose_node])
 def test_a_reply_that_was_cut_short_is_not_reported_as_heard(end: Callable[[Script], None]) -> None:
     script = Script().open().after(1_000).say("Count for me.")

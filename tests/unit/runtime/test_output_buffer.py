@@ -47,7 +47,8 @@ def test_a_run_may_be_released_before_its_first_sample() -> None:
     buffer.release(RUN)
     assert buffer.take() is None
     buffer.append(RUN, 0, pcm(FRAME_SAMPLES))
-    assert buffer.take() == Frame(run_id=RUN, offset_samples=0, pcm=pcm(FRAME_SAMPLES), started=(0,), played=())
+    sound = pcm(FRAME_SAMPLES)
+    assert buffer.take() == Frame(run_id=RUN, segment_index=0, offset_samples=0, pcm=sound, started=(0,), played=())
 
 
 def test_a_pause_holds_everything_and_release_goes_on_at_the_next_sample() -> None:

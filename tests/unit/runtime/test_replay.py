@@ -143,13 +143,14 @@ def test_a_journal_cut_anywhere_after_its_first_step_still_replays(journal: Path
         assert 1 <= result.events <= raw[:length].count(b"\n")
 
 
-def test_a_journal_that_lacks_lines_is_not_whole(journal: Path) -> None:
+def test_a_journal_that_lacks_a_line_is_refused(journal: Path) -> None:
     def change(entries: Lines) -> None:
         quiet = next(index for index, entry in enumerate(entries) if entry.get("ignored"))
         del entries[quiet]
 
     rewrite(journal, change)
-    assert not replay(journal).whole
+    with pytest.raises(JournalError, match="is missing"):
+        replay(journal)
 
 
 def newer_reducer(entries: Lines) -> None:

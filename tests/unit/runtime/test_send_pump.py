@@ -169,7 +169,6 @@ def test_segments_are_reported_when_their_first_and_last_sample_leave() -> None:
     with_rig(story)
 
 
-@pytest.mark.xfail(reason="only the frame with a segment's first sample names its segment, the others say 0")
 def test_every_frame_names_the_segment_of_its_first_sample() -> None:
     async def story(rig: Rig) -> None:
         for index in range(2):

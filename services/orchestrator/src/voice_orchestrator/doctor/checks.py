@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -151,9 +152,10 @@ def check_output(out: Path) -> Finding:
     folder = out
     while not folder.exists():
         folder = folder.parent
-    if not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         remedy = "choose another folder with --out"
-        return Finding(name="output folder", verdict=Verdict.FAIL, detail=f"{folder} is not writable", remedy=remedy)
+        detail = f"{folder} is not writable" if folder.is_dir() else f"{folder} is a file"
+        return Finding(name="output folder", verdict=Verdict.FAIL, detail=detail, remedy=remedy)
     free_mb = shutil.disk_usage(folder).free >> 20
     good = free_mb >= DISK_MB_MIN
     return Finding(
@@ -175,7 +177,7 @@ def check_models() -> Finding:
             [command, "models", "verify", "--json"], capture_output=True, text=True, timeout=VERIFY_S, check=False
         )
         models = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError):
+    except (subprocess.TimeoutExpired, OSError, ValueError):
         remedy = "run `voice-inference models verify`"
         return Finding(name="models", verdict=Verdict.FAIL, detail="could not be verified", remedy=remedy)
     wrong = [model for model in models if model["state"] != "present"]
@@ -224,10 +226,12 @@ def check_ollama() -> Finding:
     """Whether the Ollama server answers."""
     host = os.environ.get("OLLAMA_HOST", "127.0.0.1:11434")
     address = host if "://" in host else f"http://{host}"
+    if address.rpartition("/")[2].count(":") == 0:
+        address = f"{address}:11434"
     try:
         with urllib.request.urlopen(f"{address}/api/version", timeout=REACH_S) as response:
             version = json.load(response)["version"]
-    except (urllib.error.URLError, OSError, ValueError, KeyError):
+    except (urllib.error.URLError, HTTPException, OSError, ValueError, KeyError, TypeError):
         remedy = "start it with `ollama serve`, or set OLLAMA_HOST"
         return Finding(name="ollama", verdict=Verdict.FAIL, detail=f"does not answer at {address}", remedy=remedy)
     return Finding(name="ollama", verdict=Verdict.OK, detail=f"{version} at {address}")

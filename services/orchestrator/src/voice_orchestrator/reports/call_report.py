@@ -14,6 +14,7 @@ from voice_contract.messages import EndCause, NodeDescription, TurnLatency, Work
 from voice_orchestrator import __version__
 from voice_orchestrator.edges.speaker import RunPlayed
 from voice_orchestrator.reports.call_log import CallLog, RunRecord, TurnRecord
+from voice_orchestrator.session.history import heard_text
 
 STAGES: Final = ("endpointing", "transcription", "first_token", "first_clause", "synthesis", "delivery")
 """Stages of a turn in the order in which they follow each other."""
@@ -33,6 +34,13 @@ class CallFacts:
     node: NodeDescription | None
     counters: Mapping[str, int]
     files: tuple[dict[str, Any], ...]
+
+
+def heard_words(run: RunRecord, span: RunPlayed | None) -> str:
+    """What the caller heard of a run; of one the call ended in the middle of, as much as its loudspeaker had played."""
+    if run.played_samples is None and not run.flushed and span is not None:
+        return heard_text(run.segments, span.played_samples)
+    return run.heard
 
 
 def stages_ms(latency: TurnLatency) -> dict[str, int]:
@@ -55,10 +63,10 @@ def make_transcript(log: CallLog, played: Mapping[int, RunPlayed], origin_ms: in
                 }
             )
     for run_id, run in log.runs.items():
-        if not run.audible or not run.heard:
-            continue
         span = played.get(run_id)
-        entry: dict[str, Any] = {"speaker": "agent", "turn": run.turn_id, "text": run.heard}
+        if not run.audible or not heard_words(run, span):
+            continue
+        entry: dict[str, Any] = {"speaker": "agent", "turn": run.turn_id, "text": heard_words(run, span)}
         if span is not None:
             entry["start_ms"] = ms_from_samples(span.start_samples)
             entry["end_ms"] = ms_from_samples(span.end_samples)
@@ -108,7 +116,7 @@ def _turn(record: TurnRecord, run: RunRecord | None, span: RunPlayed | None, ori
         "turn": turn.id,
         "typed": turn.typed,
         "caller": turn.text or "",
-        "agent": run.heard if run else "",
+        "agent": heard_words(run, span) if run else "",
         "answered": bool(run and run.audible),
         "interrupted": bool(run and run.interrupted),
         "failures": [_failure(failure) for failure in (*record.failures, *(run.failures if run else ()))],
@@ -160,7 +168,7 @@ def _greeting(log: CallLog, played: Mapping[int, RunPlayed]) -> dict[str, Any] |
         return None
     span = played.get(run.id)
     return {
-        "text": run.heard,
+        "text": heard_words(run, span),
         "interrupted": run.interrupted,
         "start_ms": ms_from_samples(span.start_samples) if span else 0,
     }

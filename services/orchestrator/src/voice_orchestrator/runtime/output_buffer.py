@@ -44,9 +44,13 @@ class _RunSound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Sound that leaves now. `started` and `played` are the segments whose first and last sample it holds."""
+    """Sound that leaves now.
+
+    `segment_index` is of its first sample; `started` and `played`: the segments whose first and last sample it holds.
+    """
 
     run_id: int
+    segment_index: int
     offset_samples: int
     pcm: bytes
     started: tuple[int, ...]
@@ -147,7 +151,14 @@ class OutputBuffer:
             if not bounds.started and bounds.start < run.taken:
                 bounds.started = True
                 started.append(bounds.index)
-        return Frame(run_id=run.id, offset_samples=offset, pcm=pcm, started=tuple(started), played=_newly_played(run))
+        return Frame(
+            run_id=run.id,
+            segment_index=[bounds.index for bounds in run.segments if bounds.start <= offset][-1],
+            offset_samples=offset,
+            pcm=pcm,
+            started=tuple(started),
+            played=_newly_played(run),
+        )
 
     def _live(self, run_id: int) -> _RunSound | None:
         """The run's sound, made when the run is new; None when it has ended."""

@@ -75,6 +75,8 @@ def replay(path: Path, on_step: Callable[[ReplayStep], bool] | None = None) -> R
         if "end" in plain:
             whole = plain["end"] == count
             break
+        if plain.get("n") != count + 1:
+            raise JournalError(f"{path}: line {number}: entry {count + 1} is missing")
         event = _event(path, number, plain)
         before = state.phase
         transition = reduce(state, event)
@@ -136,6 +138,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             number = 0
             while raw := stream.readline(LINE_BYTES_MAX):
                 number += 1
+                if len(raw) >= LINE_BYTES_MAX:
+                    raise JournalError(f"{path}: line {number} is longer than {LINE_BYTES_MAX >> 20} MiB")
                 try:
                     plain = json.loads(raw)
                 except ValueError as error:

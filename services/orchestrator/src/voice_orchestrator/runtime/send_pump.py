@@ -112,8 +112,7 @@ class SendPump:
         now_s = self._clock.now_s()
         duration_s = len(frame.pcm) / SAMPLE_BYTES / SAMPLE_RATE_HZ
         self._next_due_s = max(self._next_due_s, now_s) + duration_s
-        index = frame.started[-1] if frame.started else 0
-        audio = Audio(pcm=frame.pcm, offset_samples=frame.offset_samples, segment_index=index)
+        audio = Audio(pcm=frame.pcm, offset_samples=frame.offset_samples, segment_index=frame.segment_index)
         await self._edge.send(audio, frame.run_id)
         at_ms = self._clock.now_ms()
         for index in frame.started:

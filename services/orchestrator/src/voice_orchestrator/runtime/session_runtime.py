@@ -78,7 +78,8 @@ class SessionRuntime:
 
     def request_shutdown(self) -> None:
         """Ends the call politely; to be called on the session's event loop."""
-        self._mailbox.put_now(events.ShutdownRequested(at_ms=self._clock.now_ms()))
+        if not self._mailbox.put_now(events.ShutdownRequested(at_ms=self._clock.now_ms())):
+            log.error("shutdown_request_lost", reason="the mailbox is full")
 
     async def run(self, opened: CallOpen) -> SessionOutcome:
         """Serves the call until its end; nothing of the session is left when it returns.

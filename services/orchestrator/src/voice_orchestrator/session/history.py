@@ -20,7 +20,7 @@ def heard_text(segments: Sequence[Segment], played_samples: int) -> str:
     heard: list[str] = []
     left = played_samples
     for segment in segments:
-        if not segment.samples or left <= 0:
+        if segment.samples is None or left <= 0:
             break
         if left >= segment.samples:
             heard.append(segment.text)

@@ -53,7 +53,7 @@ def on_speech_started(step: Step, event: events.SpeechStarted) -> None:
         _open_turn(step, event)
     else:
         _reopen_turn(step, turn, event)
-    if run is not None and run.status is RunStatus.AUDIBLE and step.policy.interruptions.enabled:
+    if run is not None and run.status is RunStatus.AUDIBLE and step.state.speaks and step.policy.interruptions.enabled:
         _pause(step, run, event.spoken_at_ms)
 
 

@@ -41,6 +41,8 @@ async def cancellable(stream: AsyncIterator[T], cancel: CancelToken) -> AsyncIte
         if following is not None and not following.done():
             following.cancel()
             await asyncio.wait((following,))
+        if following is not None and not following.cancelled():
+            following.exception()  # a step that failed in the moment of the cancel has nobody else to look at it
         await generator.aclose()
 
 

@@ -17,6 +17,7 @@ SILENT_S: Final = 30.0
 """The longest wait for the next piece: a model that is being loaded into a GPU answers late."""
 
 KEEP_ALIVE: Final = "30m"
+DETAIL_CHARS_MAX: Final = 200
 
 
 class Ollama:
@@ -49,6 +50,8 @@ class Ollama:
             raise self._unreachable() from error
         except ResponseError as error:
             raise self._refused(error) from error
+        except ValueError as error:
+            raise self._foreign() from error
         if not any(name in (self._model, f"{self._model}:latest") for name in known):
             raise self._missing()
         try:
@@ -70,6 +73,8 @@ class Ollama:
                 raise self._unreachable() from error
             except ResponseError as error:
                 raise self._refused(error) from error
+            except ValueError as error:
+                raise self._foreign() from error
 
     async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
         options: dict[str, object] = {
@@ -92,6 +97,8 @@ class Ollama:
                 yield LlmText(text=part.message.content)
             if part.done:
                 yield _end(part)
+                return
+        raise _failure(FailureReason.ENGINE_ERROR, "Ollama ended a reply without finishing it")
 
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         """Has the server evaluate the prompt; it keeps the result in the slot's cache."""
@@ -100,12 +107,17 @@ class Ollama:
             return
         async with self._slots:
             cancel.raise_if_cancelled()
-            await self._client.chat(
-                model=self._model,
-                messages=[{"role": message.role.value, "content": message.text} for message in messages],
-                options={"num_predict": 1, "num_ctx": self._context_tokens},
-                keep_alive=KEEP_ALIVE,
-            )
+            async for _ in cancellable(self._evaluate(messages), cancel):
+                pass
+
+    async def _evaluate(self, messages: tuple[ChatMessage, ...]) -> AsyncIterator[ChatResponse]:
+        """Asks for one token; as a stream, so that a cancel closes the connection."""
+        yield await self._client.chat(
+            model=self._model,
+            messages=[{"role": message.role.value, "content": message.text} for message in messages],
+            options={"num_predict": 1, "num_ctx": self._context_tokens},
+            keep_alive=KEEP_ALIVE,
+        )
 
     async def forget(self, session_id: str) -> None:
         """The server manages its cache."""
@@ -125,7 +137,13 @@ class Ollama:
     def _refused(self, error: ResponseError) -> VoiceAgentError:
         if error.status_code == 404:
             return self._missing()
-        return _failure(FailureReason.ENGINE_ERROR, f"Ollama answered with status {error.status_code}")
+        # The client says -1 for an error in the middle of a stream.
+        status = f" with status {error.status_code}" if error.status_code > 0 else ""
+        return _failure(FailureReason.ENGINE_ERROR, f"Ollama answered{status}: {error.error[:DETAIL_CHARS_MAX]}")
+
+    def _foreign(self) -> VoiceAgentError:
+        detail = f"what answers at {self._host} is not Ollama: set OLLAMA_HOST"
+        return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
 
 
 def _end(part: ChatResponse) -> LlmEnd:

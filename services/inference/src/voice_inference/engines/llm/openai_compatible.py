@@ -44,6 +44,8 @@ class OpenAiCompatible:
             raise self._unreachable() from error
         except openai.OpenAIError as error:
             raise self._failure_of(error) from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._foreign() from error
         if self._model not in known:
             raise self._missing()
 
@@ -56,6 +58,8 @@ class OpenAiCompatible:
                     yield item
             except openai.OpenAIError as error:
                 raise self._failure_of(error) from error
+            except (AttributeError, TypeError, ValueError) as error:
+                raise self._foreign() from error
 
     async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
         messages = [{"role": message.role.value, "content": message.text} for message in request.messages]
@@ -103,6 +107,10 @@ class OpenAiCompatible:
 
     def _unreachable(self) -> VoiceAgentError:
         detail = f"no OpenAI-compatible server answers at {self._base_url}: start it, or set OPENAI_BASE_URL"
+        return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
+
+    def _foreign(self) -> VoiceAgentError:
+        detail = f"what answers at {self._base_url} does not speak the OpenAI API: set OPENAI_BASE_URL"
         return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
 
     def _missing(self) -> VoiceAgentError:
