@@ -31,7 +31,7 @@ class TerminalProgress:
 
     def note(self, line: str) -> None:
         """See PullReporter."""
-        self._progress.console.print(line, highlight=False)
+        self._progress.console.print(line, highlight=False, markup=False)
 
     def progress(self, label: str, done_bytes: int, total_bytes: int) -> None:
         """See PullReporter."""

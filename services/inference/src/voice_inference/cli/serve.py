@@ -20,6 +20,8 @@ from voice_inference.placement.resolve import resolve
 from voice_inference.server.node import Node
 
 PR_SET_PDEATHSIG: Final = 1
+OPENMP_SPIN_COUNT: Final = "3000"
+"""Turns of a waiting loop, about 10 µs, before an engine's thread sleeps."""
 
 
 @click.command()
@@ -46,9 +48,8 @@ def serve(
     """Load the models and serve sessions until SIGTERM or Ctrl-C; a second one ends at once."""
     if exit_with_parent:
         _exit_with_parent()
-    # Engines that wait for each other's threads must sleep, not spin: on cores that others use too, spinning made a
-    # transcription of 0.2 s take 8 s. To be set before the libraries are loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Before the libraries that read it are loaded. See OpenMP in docs/LLD.md.
+    os.environ.setdefault("GOMP_SPINCOUNT", OPENMP_SPIN_COUNT)
     # kill -USR1 shows what every thread is doing.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     placed = load_placement(placement or default_placement())

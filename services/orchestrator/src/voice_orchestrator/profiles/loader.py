@@ -112,7 +112,7 @@ def _read_yaml(path: Path) -> object:
         raise ProfileError(f"{path}: {error.strerror}") from error
     try:
         return yaml.load(_substitute(text, path), Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise ProfileError(
