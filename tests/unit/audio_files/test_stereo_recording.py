@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -118,8 +119,8 @@ def test_a_recording_that_cannot_be_written_leaves_the_older_one(
     path = tmp_path / "call.wav"
     path.write_bytes(b"older")
 
-    def half(target: str, *_: object, **__: object) -> None:
-        Path(target).write_bytes(b"half")
+    def half(target: BinaryIO, *_: object, **__: object) -> None:
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(soundfile, "write", half)
@@ -135,3 +136,20 @@ def test_a_recording_goes_on_after_it_was_saved(recording: StereoRecording, tmp_
     recording.write_caller(10, counted(10, 20))
     recording.save(tmp_path / "call.wav")
     assert soundfile.info(str(tmp_path / "call.wav")).frames == 20
+
+
+def test_a_recording_that_cannot_be_encoded_is_an_error_of_the_system(
+    recording: StereoRecording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile, "write", refused)
+    with pytest.raises(OSError, match="cannot be written"):
+        recording.save(tmp_path / "call.wav")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_is_its_owners_alone(recording: StereoRecording, tmp_path: Path) -> None:
+    recording.save(tmp_path / "call.wav")
+    assert (tmp_path / "call.wav").stat().st_mode & 0o777 == 0o600

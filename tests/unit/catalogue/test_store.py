@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_read_is_one_line(store: ModelStore) -> None:
     (folder / "weights.bin").unlink()
     (folder / "weights.bin").mkdir()
     (problem,) = refusal(store, "small")
-    assert problem == f"{folder / 'weights.bin'} cannot be read: Is a directory; mend its permissions"
+    assert problem == f"{folder / 'weights.bin'} cannot be read: Is a directory; name another folder with --cache"
 
 
 @pytest.mark.parametrize("ask", [ModelStore.verify, ModelStore.verified_dir])

@@ -221,7 +221,5 @@ def test_the_hub_is_where_the_environment_says(rig: Rig) -> None:
 
 def test_an_address_nothing_can_be_fetched_from_is_one_line(tmp_path: Path) -> None:
     source = UpstreamSource(lambda model, file: "the-hub/weights.bin")
-    with pytest.raises(
-        PullError, match=r"^the-hub/weights\.bin cannot be reached .*; check the network or HF_ENDPOINT"
-    ):
+    with pytest.raises(PullError, match=r"^the-hub/weights\.bin is not an address; check HF_ENDPOINT"):
         source.pull(SMALL, SMALL.files, tmp_path / "small", tmp_path / "work", HeardReporter())

@@ -247,3 +247,18 @@ def test_the_folder_of_the_environment_is_looked_in_first(tmp_path: Path, monkey
     assert profile_folders()[0] == tmp_path
     assert find_profile("dental_receptionist").path == tmp_path / "dental_receptionist.yaml"
     assert "real_estate_consultant" in known_profiles()
+
+
+def test_thresholds_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, PROMPT + "vad: {activation_threshold: 0.3, deactivation_threshold: 0.5}")
+    assert problem.startswith("vad: ")
+    assert "deactivation_threshold must be at most activation_threshold" in problem
+
+
+def test_variables_cannot_add_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRM", "Smith # Sons\nvoice: other")
+    path = tmp_path / "mine.yaml"
+    path.write_text(PROMPT + "greeting: ${FIRM}\n", encoding="utf-8")
+    profile = load_profile(path).profile
+    assert profile.greeting == "Smith # Sons\nvoice: other"
+    assert profile.voice == ""

@@ -120,6 +120,8 @@ class ModelPuller:
 
     def _pull_one(self, model: CatalogueModel) -> None:
         report = self._store.verify(model.name)
+        for abandoned in report.folder.glob(".*.part"):
+            abandoned.unlink(missing_ok=True)
         missing = tuple(file.expected for file in report.files if file.state is not FileState.PRESENT)
         if not missing:
             self._reporter.note(f"{model.name}: ready")

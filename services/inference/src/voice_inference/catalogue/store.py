@@ -114,6 +114,7 @@ def _report(path: Path, file: ModelFile) -> FileReport:
     except FileNotFoundError:
         return FileReport(expected=file, path=path, state=FileState.MISSING)
     except OSError as error:
-        raise OperatorError(f"{path} cannot be read: {error.strerror}; mend its permissions") from error
+        remedy = "mend its permissions" if isinstance(error, PermissionError) else "name another folder with --cache"
+        raise OperatorError(f"{path} cannot be read: {error.strerror}; {remedy}") from error
     state = FileState.PRESENT if found == file.sha256 else FileState.CORRUPT
     return FileReport(expected=file, path=path, state=state, found_sha256=found)

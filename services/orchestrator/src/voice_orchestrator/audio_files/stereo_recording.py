@@ -1,5 +1,6 @@
 """The recording of a call: caller left, agent right, on the true timeline, 16-bit, 16,000 Hz."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -62,11 +63,17 @@ class StereoRecording:
         return np.concatenate(self._blocks)[: self._end_samples]
 
     def save(self, path: Path) -> None:
-        """Writes the file whole or not at all; blocks, so it is called off the event loop."""
+        """Writes the file, readable by its owner only, whole or not at all; raises OSError.
+
+        Blocks, so it is called off the event loop.
+        """
         staged = path.with_name(f".{path.name}.part")
         try:
-            soundfile.write(str(staged), self.samples(), SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
-            os.chmod(staged, 0o600)
+            descriptor = os.open(staged, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w+b") as stream:
+                soundfile.write(stream, self.samples(), SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
             staged.replace(path)
+        except soundfile.LibsndfileError as error:
+            raise OSError(errno.EIO, f"cannot be written ({error.error_string.strip()})", str(path)) from error
         finally:
             staged.unlink(missing_ok=True)

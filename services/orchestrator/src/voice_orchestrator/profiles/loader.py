@@ -111,13 +111,24 @@ def _read_yaml(path: Path) -> object:
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from error
     try:
-        return yaml.load(_substitute(text, path), Loader=_Loader)  # a SafeLoader
+        return _substituted(yaml.load(text, Loader=_Loader), path)  # a SafeLoader
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise ProfileError(
             f"{path}: not valid YAML{where}: {getattr(error, 'problem', None) or 'unreadable'}"
         ) from error
+
+
+def _substituted(value: object, path: Path) -> object:
+    """`value` with the environment variables in its texts filled in; after parsing, so that they cannot add YAML."""
+    if isinstance(value, str):
+        return _substitute(value, path)
+    if isinstance(value, list):
+        return [_substituted(item, path) for item in value]
+    if isinstance(value, dict):
+        return {key: _substituted(item, path) for key, item in value.items()}
+    return value
 
 
 def _substitute(text: str, path: Path) -> str:

@@ -1,8 +1,8 @@
 """The schema of an agent profile. Defaults are the session policy's, stated once, there."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from voice_orchestrator.session.policy import (
     VAD_DEFAULT,
@@ -24,7 +24,7 @@ _DEADLINES: Final = StageDeadlines()
 _LIMITS: Final = CallLimits()
 
 Line = Annotated[str, Field(max_length=500)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 DeadlineMs = Annotated[int, Field(ge=100, le=120_000)]
 
 
@@ -58,7 +58,8 @@ class Vad(_Section):
         default=VAD_DEFAULT.activation_threshold, description="Speech probability above which speech begins"
     )
     deactivation_threshold: Probability = Field(
-        default=VAD_DEFAULT.deactivation_threshold, description="Speech probability below which it may end"
+        default=VAD_DEFAULT.deactivation_threshold,
+        description="Speech probability below which it may end; at most activation_threshold",
     )
     min_speech_ms: int = Field(
         default=VAD_DEFAULT.min_speech_ms, ge=32, le=1_000, description="Shorter sounds are ignored, ms"
@@ -66,6 +67,12 @@ class Vad(_Section):
     min_silence_ms: int = Field(
         default=VAD_DEFAULT.min_silence_ms, ge=32, le=2_000, description="Silence after which speech has paused, ms"
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.deactivation_threshold > self.activation_threshold:
+            raise ValueError("deactivation_threshold must be at most activation_threshold")
+        return self
 
 
 class TurnTaking(_Section):
