@@ -27,7 +27,7 @@ from voice_inference.catalogue.pull import ModelPuller, SourceChoice
 from voice_inference.catalogue.staging import PullError
 from voice_inference.catalogue.store import ModelStore
 from voice_inference.catalogue.table import SILERO_VAD
-from voice_inference.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 WHOLE = {"small/weights.bin", "small/config.json"}
 

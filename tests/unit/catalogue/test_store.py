@@ -10,7 +10,7 @@ from support.small_models import CONFIG, SMALL, WEIGHTS, files_under, put_in_cac
 from voice_inference.catalogue.model import BundledIn, catalogue_of
 from voice_inference.catalogue.store import FileState, ModelStore, default_cache_dir
 from voice_inference.catalogue.table import CATALOGUE, SILERO_VAD
-from voice_inference.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 SHORT = WEIGHTS[:-1]
 CHANGED = b"W" + WEIGHTS[1:]

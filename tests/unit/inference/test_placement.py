@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from support.placements import placement_data, write_yaml
 
-from voice_contract.failures import FailureReason, Stage, VoiceAgentError
+from voice_contract.failures import Stage
 from voice_inference.catalogue.table import CATALOGUE
 from voice_inference.engines.registry import ENGINES
-from voice_inference.placement.model import FILE_BYTES_MAX, Placement, load_placement
+from voice_inference.placement.model import Placement, load_placement
+from voice_operations.settings_file import FILE_BYTES_MAX, SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / "configs/inference").glob("*.yaml"))
@@ -17,12 +18,8 @@ SHIPPED = sorted((ROOT / "configs/inference").glob("*.yaml"))
 
 def problems(path: Path) -> list[str]:
     """The lines of the error about a file, without its name."""
-    with pytest.raises(VoiceAgentError) as refusal:
+    with pytest.raises(SettingsError) as refusal:
         load_placement(path)
-    assert (refusal.value.failure.stage, refusal.value.failure.reason) == (
-        Stage.SESSION,
-        FailureReason.INVALID_MESSAGE,
-    )
     lines = str(refusal.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines)
     return [line.removeprefix(f"{path}: ") for line in lines]
@@ -75,14 +72,14 @@ def test_there_are_shipped_placements() -> None:
 @pytest.mark.parametrize(
     ("data", "lines"),
     [
-        ({**placement_data(), "limts": {}}, ["limts: unknown key; did you mean 'limits'?"]),
-        ({**placement_data(), "zzz": 1}, ["zzz: unknown key; known keys: engines, limits, listen"]),
-        (with_limits({"sesions": 3}), ["limits.sesions: unknown key; did you mean 'sessions'?"]),
-        (with_limits({"zzz": 3}), ["limits.zzz: unknown key; known keys: sessions, queue"]),
-        (placement_data(stt={"thread": 3}), ["engines.stt.thread: unknown key; did you mean 'threads'?"]),
+        ({**placement_data(), "limts": {}}, ["limts: unknown key; did you mean limits?"]),
+        ({**placement_data(), "zzz": 1}, ["zzz: unknown key; known: engines, limits, listen"]),
+        (with_limits({"sesions": 3}), ["limits.sesions: unknown key; did you mean sessions?"]),
+        (with_limits({"zzz": 3}), ["limits.zzz: unknown key; known: queue, sessions"]),
+        (placement_data(stt={"thread": 3}), ["engines.stt.thread: unknown key; did you mean threads?"]),
         (
             {"engines": {**placement_data()["engines"], "sst": {}}},
-            ["engines.sst: unknown key; did you mean 'stt'?"],
+            ["engines.sst: unknown key; did you mean stt?"],
         ),
     ],
 )
@@ -103,10 +100,10 @@ def test_an_unknown_key_is_answered_with_the_nearest_name(data: object, lines: l
             [r"engines.stt.device: string should match pattern '^(cpu|auto|remote|cuda:\d+)$'"],
         ),
         (placement_data(tts={"memory_mb": -1}), ["engines.tts.memory_mb: input should be greater than or equal to 0"]),
-        ({"limits": {}}, ["engines: field required"]),
+        ({"limits": {}}, ["engines: is required"]),
         (
             {"engines": {stage: value for stage, value in placement_data()["engines"].items() if stage != "tts"}},
-            ["engines.tts: field required"],
+            ["engines.tts: is required"],
         ),
     ],
 )
@@ -118,13 +115,13 @@ def test_every_problem_has_its_own_line(tmp_path: Path) -> None:
     data = {**placement_data(vad={"threads": 0}), "limits": {"sesions": 3}}
     assert problems(write_yaml(tmp_path, data)) == [
         "engines.vad.threads: input should be greater than or equal to 1",
-        "limits.sesions: unknown key; did you mean 'sessions'?",
+        "limits.sesions: unknown key; did you mean sessions?",
     ]
 
 
 @pytest.mark.parametrize("text", ["", "- engines\n", "engines\n", "3\n"])
 def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
-    assert problems_of_text(tmp_path, text) == ["must be a mapping with the key engines"]
+    assert problems_of_text(tmp_path, text) == ["must be a mapping with at least the key engines"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +136,8 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None
     ],
 )
 def test_a_file_that_is_no_yaml_is_refused(text: str, line: str, tmp_path: Path) -> None:
-    assert problems_of_text(tmp_path, text) == [line]
+    (problem,) = problems_of_text(tmp_path, text)
+    assert problem.partition(": ")[0] == line
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from support.placements import placement_data
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_inference.catalogue.table import CATALOGUE, WHISPER_BASE
 from voice_inference.cli.default_placement import default_placement
-from voice_inference.cli.main import EXIT_ERROR, EXIT_INTERRUPTED, group, run
+from voice_inference.cli.main import group
 from voice_inference.cli.models import needed_by
-from voice_inference.operator_error import OperatorError
+from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, run
+from voice_operations.operator_error import OperatorError
 
 EXIT_USAGE = 2
 BUNDLED = "silero-vad"

@@ -15,7 +15,8 @@ import structlog
 
 from voice_contract.failures import Stage
 from voice_contract.messages import EngineDescription, NodeDescription
-from voice_orchestrator.cli.main import EXIT_ERROR, group, run
+from voice_operations.command_line import EXIT_ERROR, run
+from voice_orchestrator.cli.main import group
 from voice_orchestrator.doctor import checks
 from voice_orchestrator.doctor.checks import Finding, Verdict
 

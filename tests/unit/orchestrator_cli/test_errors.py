@@ -12,8 +12,9 @@ import soundfile
 import structlog
 from support.session_journal import write_journal
 
-from voice_orchestrator.cli.main import EXIT_ERROR, EXIT_INTERRUPTED, ExitCodeError, group, run
-from voice_orchestrator.operator_error import OperatorError
+from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, ExitCodeError, run
+from voice_operations.operator_error import OperatorError
+from voice_orchestrator.cli.main import group
 
 PROFILE = "system_prompt: You answer the telephone of a clinic.\n"
 EXIT_USAGE = 2

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from voice_operations.settings_file import FILE_BYTES_MAX, SettingsError
 from voice_orchestrator.profiles.loader import (
-    PROFILE_BYTES_MAX,
-    ProfileError,
     find_profile,
     known_profiles,
     load_profile,
@@ -26,7 +25,7 @@ def written(folder: Path, text: str | bytes, name: str = "agent.yaml") -> Path:
 def problems(folder: Path, text: str | bytes) -> list[str]:
     """The lines about a profile of that text, without the name of its file."""
     path = written(folder, text)
-    with pytest.raises(ProfileError) as refused:
+    with pytest.raises(SettingsError) as refused:
         load_profile(path)
     lines = refused.value.problems
     assert all(line.startswith(f"{path}: ") and "\n" not in line for line in lines)
@@ -51,7 +50,7 @@ def test_what_a_profile_says_is_taken(tmp_path: Path) -> None:
         ("greating: Hello", "greating: unknown key; did you mean greeting?"),
         ("turn_takng: {}", "turn_takng: unknown key; did you mean turn_taking?"),
         ("limits: {idle: 3000}", "limits.idle: unknown key; did you mean idle_ms?"),
-        ("limits: {zzz: 1}", "limits.zzz: unknown key; known keys: idle_ms, call_ms"),
+        ("limits: {zzz: 1}", "limits.zzz: unknown key; known: call_ms, idle_ms"),
         ("vad: {min_silence: 100}", "vad.min_silence: unknown key; did you mean min_silence_ms?"),
     ],
 )
@@ -174,15 +173,15 @@ def test_text_beyond_ascii_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    filling = "#" * (PROFILE_BYTES_MAX - len(PROMPT))
+    filling = "#" * (FILE_BYTES_MAX - len(PROMPT))
     assert load_profile(written(tmp_path, PROMPT + filling)).profile.system_prompt
     assert problems(tmp_path, PROMPT + filling + "#") == ["larger than 64 KiB, not a profile"]
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match=r"nowhere\.yaml: No such file or directory$"):
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml: No such file or directory$"):
         load_profile(tmp_path / "nowhere.yaml")
-    with pytest.raises(ProfileError, match=r": Is a directory$"):
+    with pytest.raises(SettingsError, match=r": Is a directory$"):
         load_profile(tmp_path)
 
 
@@ -214,16 +213,16 @@ def test_the_digest_is_of_what_a_profile_means(tmp_path: Path) -> None:
 def test_an_unknown_profile_is_answered_with_the_nearest_and_all_names(tmp_path: Path) -> None:
     written(tmp_path, PROMPT, "dental.yaml")
     written(tmp_path, PROMPT, "estate.yaml")
-    with pytest.raises(ProfileError) as refused:
+    with pytest.raises(SettingsError) as refused:
         find_profile("dentl", (tmp_path,))
     assert str(refused.value) == "there is no profile 'dentl': did you mean dental? known profiles: dental, estate"
-    with pytest.raises(ProfileError) as refused:
+    with pytest.raises(SettingsError) as refused:
         find_profile("zzz", (tmp_path,))
     assert str(refused.value) == "there is no profile 'zzz': known profiles: dental, estate"
 
 
 def test_without_any_profile_the_way_out_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="known profiles: none; set VOICE_AGENT_PROFILES to a folder with profiles"):
+    with pytest.raises(SettingsError, match="known profiles: none; set VOICE_AGENT_PROFILES to a folder with profiles"):
         find_profile("dental", (tmp_path,))
 
 

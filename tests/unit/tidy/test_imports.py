@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = (
     ROOT / "proto/src/voice_contract",
+    ROOT / "services/operations/src/voice_operations",
     ROOT / "services/orchestrator/src/voice_orchestrator",
     ROOT / "services/inference/src/voice_inference",
 )

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voice_contract.failures import Stage
-from voice_inference.nearest_name import did_you_mean
-from voice_inference.operator_error import OperatorError
+from voice_operations.nearest_name import did_you_mean
+from voice_operations.operator_error import OperatorError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

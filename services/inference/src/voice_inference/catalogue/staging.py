@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voice_inference.catalogue.model import ModelFile
-from voice_inference.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 
 class PullError(OperatorError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voice_inference.catalogue.model import Catalogue, CatalogueModel, ModelFile
 from voice_inference.catalogue.table import CATALOGUE
-from voice_inference.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 HASH_THREADS = 2
 

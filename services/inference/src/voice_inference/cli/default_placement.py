@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from voice_inference.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 NAME: Final = "cpu-2core.yaml"
 

@@ -12,8 +12,8 @@ from voice_inference.catalogue.store import FileState, ModelReport, ModelStore, 
 from voice_inference.cli.default_placement import default_placement
 from voice_inference.cli.pull_progress import LineProgress, TerminalProgress
 from voice_inference.engines.registry import ENGINES
-from voice_inference.operator_error import OperatorError
 from voice_inference.placement.model import load_placement
+from voice_operations.operator_error import OperatorError
 
 
 @click.group()

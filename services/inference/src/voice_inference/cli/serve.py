@@ -13,11 +13,11 @@ import uvloop
 
 from voice_inference.catalogue.store import ModelStore, default_cache_dir
 from voice_inference.cli.default_placement import default_placement
-from voice_inference.operator_error import OperatorError
 from voice_inference.placement.machine import ThisMachine
 from voice_inference.placement.model import load_placement
 from voice_inference.placement.resolve import resolve
 from voice_inference.server.node import Node
+from voice_operations.operator_error import OperatorError
 
 PR_SET_PDEATHSIG: Final = 1
 OPENMP_SPIN_COUNT: Final = "3000"

@@ -17,13 +17,13 @@ from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import CancelToken, SttEngine, TtsEngine, VadEngine
 from voice_inference.engines.registry import ENGINES, EngineSpec, make_llm, make_stt, make_tts, make_vad
 from voice_inference.lanes import Lane
-from voice_inference.operator_error import OperatorError
 from voice_inference.placement.resolve import ResolvedPlacement
 from voice_inference.server.http import HttpFace
 from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import Pipeline
 from voice_inference.server.servicer import GrpcFace, InferenceServicer
 from voice_inference.vad_lane import VadLane
+from voice_operations.operator_error import OperatorError
 
 LAG_PERIOD_S: Final = 0.5
 

@@ -11,7 +11,7 @@ import soxr
 from numpy.typing import NDArray
 
 from voice_contract.audio import SAMPLE_RATE_HZ, ms_from_samples
-from voice_orchestrator.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 
 RATE_HZ_MIN: Final = 4_000
 RATE_HZ_MAX: Final = 192_000

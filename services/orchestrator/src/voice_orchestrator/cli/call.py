@@ -8,12 +8,12 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
+from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
+from voice_operations.operator_error import OperatorError
 from voice_orchestrator.audio_files.wav_reader import read_wav
 from voice_orchestrator.cli.call_session import CallResult, CallSettings, run_call
 from voice_orchestrator.cli.inference_option import inference_option
-from voice_orchestrator.cli.main import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
 from voice_orchestrator.console.conversation import ConversationView, describe_failure
-from voice_orchestrator.operator_error import OperatorError
 from voice_orchestrator.profiles.loader import find_profile
 
 

@@ -11,15 +11,15 @@ import uvloop
 from rich.console import Console
 
 from voice_contract.messages import CallEnded
+from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
+from voice_operations.operator_error import OperatorError
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.cli.call_setup import set_up_call
 from voice_orchestrator.cli.inference_option import inference_option, reach
 from voice_orchestrator.cli.interrupts import Interrupts
-from voice_orchestrator.cli.main import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
 from voice_orchestrator.cli.stdin_lines import stdin_lines
 from voice_orchestrator.console.conversation import ChatView
 from voice_orchestrator.edges.text_edge import TextEdge
-from voice_orchestrator.operator_error import OperatorError
 from voice_orchestrator.profiles.loader import LoadedProfile, find_profile
 from voice_orchestrator.runtime.accept import receive_open
 from voice_orchestrator.runtime.clock import SessionClock

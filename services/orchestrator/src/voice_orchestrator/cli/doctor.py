@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from voice_operations.command_line import EXIT_ERROR, ExitCodeError
 from voice_orchestrator.cli.inference_option import inference_option
-from voice_orchestrator.cli.main import EXIT_ERROR, ExitCodeError
 from voice_orchestrator.doctor.checks import Verdict, run_checks
 
 STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from voice_contract.messages import NodeDescription
-from voice_orchestrator.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 from voice_orchestrator.runtime.grpc_inference import describe
 from voice_orchestrator.runtime.ports import StreamLostError
 

@@ -3,8 +3,9 @@
 import click
 import yaml
 
-from voice_orchestrator.operator_error import OperatorError
-from voice_orchestrator.profiles.loader import ProfileError, find_profile, known_profiles
+from voice_operations.operator_error import OperatorError
+from voice_operations.settings_file import SettingsError
+from voice_orchestrator.profiles.loader import find_profile, known_profiles
 from voice_orchestrator.profiles.schema import profile_schema
 
 
@@ -19,7 +20,7 @@ def list_profiles() -> None:
     for name, path in known_profiles().items():
         try:
             description = find_profile(name).profile.description
-        except ProfileError:
+        except SettingsError:
             description = "cannot be used, see `voice-orchestrator profiles check`"
         click.echo(f"{name:<26} {description}  ({path})")
 
@@ -32,7 +33,7 @@ def check(names: tuple[str, ...]) -> None:
     for name in names or tuple(known_profiles()):
         try:
             loaded = find_profile(name)
-        except ProfileError as error:
+        except SettingsError as error:
             problems.extend(error.problems)
         else:
             click.echo(f"{loaded.path}: good")

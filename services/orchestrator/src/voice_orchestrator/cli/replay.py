@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from voice_orchestrator.cli.main import EXIT_ERROR, ExitCodeError
+from voice_operations.command_line import EXIT_ERROR, ExitCodeError
 from voice_orchestrator.runtime.journal_codec import canonical, commands_to_plain, event_to_plain
 from voice_orchestrator.runtime.replay import ReplayStep
 from voice_orchestrator.runtime.replay import replay as replay_journal

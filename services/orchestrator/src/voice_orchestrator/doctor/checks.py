@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from voice_contract.messages import NodeDescription
-from voice_orchestrator.profiles.loader import ProfileError, find_profile, known_profiles
+from voice_operations.settings_file import SettingsError
+from voice_orchestrator.profiles.loader import find_profile, known_profiles
 from voice_orchestrator.runtime.grpc_inference import describe
 from voice_orchestrator.runtime.ports import StreamLostError
 
@@ -137,7 +138,7 @@ def check_profiles() -> Finding:
     for name in names:
         try:
             find_profile(name)
-        except ProfileError as error:
+        except SettingsError as error:
             problems.extend(error.problems)
     if problems:
         return Finding(name="profiles", verdict=Verdict.FAIL, detail=problems[0], remedy="mend the file")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from voice_contract.messages import Phase
-from voice_orchestrator.operator_error import OperatorError
+from voice_operations.operator_error import OperatorError
 from voice_orchestrator.runtime.journal import JOURNAL_VERSION, entry_of
 from voice_orchestrator.runtime.journal_codec import canonical, event_from_plain, policy_from_plain
 from voice_orchestrator.session.events import SessionEvent
