@@ -259,6 +259,8 @@ def test_the_demo_runs_and_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def nodes() -> set[int]:
-    """Processes of inference nodes."""
-    done = subprocess.run(["pgrep", "-f", "voice-inference serve"], capture_output=True, text=True, check=False)
+    """Processes of inference nodes that a demo started: their ready file lies in its folder."""
+    done = subprocess.run(
+        ["pgrep", "-f", "ready-file=.*voice-agent-demo-"], capture_output=True, text=True, check=False
+    )
     return {int(pid) for pid in done.stdout.split()}
