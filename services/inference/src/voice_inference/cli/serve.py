@@ -5,6 +5,7 @@ import ctypes
 import faulthandler
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from voice_inference.placement.machine import ThisMachine
 from voice_inference.placement.model import load_placement
 from voice_inference.placement.resolve import resolve
 from voice_inference.server.node import Node
+from voice_operations.command_line import EXIT_INTERRUPTED
 from voice_operations.operator_error import OperatorError
 
 PR_SET_PDEATHSIG: Final = 1
@@ -55,12 +57,12 @@ def serve(
     placed = load_placement(placement or default_placement())
     node = Node(resolve(placed, ThisMachine()), ModelStore(cache or default_cache_dir()), lambda line: click.echo(line))
 
-    async def run() -> None:
+    async def run() -> bool:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _Stopper(stop))
-        await node.run(
+        return await node.run(
             grpc_address=grpc_address or placed.listen.grpc,
             http_address=http_address or placed.listen.http,
             ready_file=ready_file,
@@ -68,7 +70,11 @@ def serve(
             drain_s=drain_seconds,
         )
 
-    uvloop.run(run())
+    if not uvloop.run(run()):
+        # The interpreter must not be taken down under a thread that is inside a library: that crashes.
+        click.echo("interrupted", err=True)
+        sys.stdout.flush()
+        os._exit(EXIT_INTERRUPTED)
 
 
 class _Stopper:
@@ -79,7 +85,7 @@ class _Stopper:
 
     def __call__(self) -> None:
         if self._stop.is_set():
-            os._exit(130)
+            os._exit(EXIT_INTERRUPTED)
         self._stop.set()
 
 

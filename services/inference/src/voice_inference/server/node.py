@@ -58,9 +58,10 @@ class Node:
 
     async def run(
         self, *, grpc_address: str, http_address: str, ready_file: Path | None, stop: asyncio.Event, drain_s: float
-    ) -> None:
+    ) -> bool:
         """Serves until `stop` is set, then drains for at most `drain_s`.
 
+        False when it was stopped while the models were loading: a thread is still inside a library then.
         Raises OperatorError or VoiceAgentError when the node cannot start.
         """
         http_host, http_port = split_address(http_address)
@@ -80,7 +81,7 @@ class Node:
                 "grpc": f"{grpc_address.rpartition(':')[0]}:{grpc_port}",
                 "http": f"{http_address.rpartition(':')[0]}:{http_port}",
             }
-            await self._serve(face, addresses, ready_file, stop, drain_s)
+            return await self._serve(face, addresses, ready_file, stop, drain_s)
         finally:
             await face.drain(0.0)
             await http.stop()
@@ -94,7 +95,7 @@ class Node:
         ready_file: Path | None,
         stop: asyncio.Event,
         drain_s: float,
-    ) -> None:
+    ) -> bool:
         began_s = perf_counter()
         for line in self._resolved.warnings:
             self._say(f"warning: {line}")
@@ -102,10 +103,10 @@ class Node:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait((loading, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not loading.done():
-            # A model being read cannot be interrupted; the process ends without waiting for it.
+            # A model being read cannot be interrupted; nobody waits for it.
             loading.cancel()
             await asyncio.wait((loading,))
-            return
+            return False
         stopping.cancel()
         pipeline = loading.result()
         try:
@@ -124,6 +125,7 @@ class Node:
             await face.drain(drain_s)
         finally:
             await pipeline.close()
+        return True
 
     async def _load(self) -> Pipeline:
         """Verifies, loads and warms every engine, telling about each."""
