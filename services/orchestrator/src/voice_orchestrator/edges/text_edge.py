@@ -1,6 +1,5 @@
 """A caller who types: lines in, words out, and the agent's speech into a recording when it is wanted."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -8,15 +7,15 @@ from voice_contract.audio import FRAME_MS
 from voice_contract.messages import AudioFormat, CallEnded, CallOpen, HangUp, Phase, Speaker, Transcript, TranscriptKind
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.edges.call_progress import CallProgress
+from voice_orchestrator.edges.edge_tasks import run_edge_tasks
 from voice_orchestrator.edges.playout import Playout
 from voice_orchestrator.edges.speaker import Speaker as Loudspeaker
 from voice_orchestrator.edges.wav_edge import EdgeListener
 from voice_orchestrator.runtime.clock import SessionClock
-from voice_orchestrator.runtime.ports import EdgeGoneError, EdgePort
+from voice_orchestrator.runtime.ports import EdgePort
 
 GREETING_WAIT_S: Final = 15.0
 REPLY_WAIT_S: Final = 60.0
-HANG_UP_WAIT_S: Final = 2.0
 
 
 class TextEdge:
@@ -49,25 +48,14 @@ class TextEdge:
         """Chats until the lines end; gives how the call ended, None when the session went away without saying."""
         wanted = AudioFormat() if self._recording is not None else None
         await self._end.send(CallOpen(profile=self._profile, caller_format=None, agent_format=wanted))
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen(), name="edge-listen")
-            ticking = group.create_task(self._tick(), name="edge-tick")
-            acting = group.create_task(self._act(), name="edge-script")
-            await asyncio.wait((listening, acting), return_when=asyncio.FIRST_COMPLETED)
-            if acting.done() and not listening.done():
-                await asyncio.wait((listening,), timeout=HANG_UP_WAIT_S)
-            for task in (listening, ticking, acting):
-                task.cancel()
+        await run_edge_tasks(listen=self._listen(), keep_time=self._tick(), act=self._act())
         self._end.close()
         return self._progress.ended
 
     async def _listen(self) -> None:
         while self._progress.ended is None:
-            try:
-                event = await self._end.receive()
-                await self._playout.accept(event)
-            except EdgeGoneError:
-                return
+            event = await self._end.receive()
+            await self._playout.accept(event)
             self._progress.accept(event)
             for listener in self._listeners:
                 listener.on_event(event, self._clock.now_ms())
@@ -75,10 +63,7 @@ class TextEdge:
     async def _tick(self) -> None:
         while True:
             await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
-            try:
-                await self._playout.tick()
-            except EdgeGoneError:
-                return
+            await self._playout.tick()
 
     async def _act(self) -> None:
         await self._until_listening(GREETING_WAIT_S)

@@ -4,7 +4,6 @@ The microphone never stops: between files it sends silence, as a telephone does.
 has been spoken, so every position in the recording is a true time.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,13 +16,13 @@ from voice_contract.messages import Audio, AudioFormat, CallEnded, CallOpen, Eve
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.audio_files.wav_reader import CallerSound
 from voice_orchestrator.edges.call_progress import CallProgress
+from voice_orchestrator.edges.edge_tasks import run_edge_tasks
 from voice_orchestrator.edges.playout import Playout
 from voice_orchestrator.edges.speaker import Speaker
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.ports import EdgeGoneError, EdgePort
 
 GREETING_WAIT_S: Final = 15.0
-HANG_UP_WAIT_S: Final = 2.0
 SILENCE: Final = np.zeros(FRAME_SAMPLES, dtype=np.int16)
 
 
@@ -104,15 +103,7 @@ class WavEdge:
         except EdgeGoneError:
             return None
         self._origin_s = self._clock.now_s()
-        async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen(), name="edge-listen")
-            speaking = group.create_task(self._microphone(), name="edge-microphone")
-            acting = group.create_task(self._act(), name="edge-script")
-            await asyncio.wait((listening, acting), return_when=asyncio.FIRST_COMPLETED)
-            if acting.done() and not listening.done():
-                await asyncio.wait((listening,), timeout=HANG_UP_WAIT_S)
-            for task in (listening, speaking, acting):
-                task.cancel()
+        await run_edge_tasks(listen=self._listen(), keep_time=self._microphone(), act=self._act())
         self.speaker.advance(self._playout.now_samples())
         self._end.close()
         return self._progress.ended
@@ -121,11 +112,8 @@ class WavEdge:
 
     async def _listen(self) -> None:
         while self._progress.ended is None:
-            try:
-                event = await self._end.receive()
-                await self._playout.accept(event)
-            except EdgeGoneError:
-                return
+            event = await self._end.receive()
+            await self._playout.accept(event)
             self._progress.accept(event)
             self._notify(event)
 
@@ -137,17 +125,14 @@ class WavEdge:
     # --- speaking
 
     async def _microphone(self) -> None:
-        try:
-            while True:
-                await self._clock.sleep_until_s(self._origin_s + (self._next_frame + 1) * FRAME_MS / 1_000)
-                samples = self._take_frame()
-                offset = self._next_frame * FRAME_SAMPLES
-                self._next_frame += 1
-                self._recording.write_caller(offset, samples)
-                await self._end.send(Audio(pcm=samples.tobytes(), offset_samples=offset))
-                await self._playout.tick()
-        except EdgeGoneError:
-            return
+        while True:
+            await self._clock.sleep_until_s(self._origin_s + (self._next_frame + 1) * FRAME_MS / 1_000)
+            samples = self._take_frame()
+            offset = self._next_frame * FRAME_SAMPLES
+            self._next_frame += 1
+            self._recording.write_caller(offset, samples)
+            await self._end.send(Audio(pcm=samples.tobytes(), offset_samples=offset))
+            await self._playout.tick()
 
     def _take_frame(self) -> NDArray[np.int16]:
         if self._current is None:
