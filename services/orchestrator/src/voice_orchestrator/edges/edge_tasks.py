@@ -15,8 +15,8 @@ Work = Coroutine[Any, Any, None]
 async def run_edge_tasks(*, listen: Work, keep_time: Work, act: Work) -> None:
     """Runs the three side by side until the session ends the call or the script has hung up.
 
-    `listen` ends with the session's stream; `keep_time` sends or plays frame by frame and never ends by itself; `act` is
-    the script. A session that is gone ends all of them without an error: `listen` knows how the call ended.
+    `listen` ends with the session's stream; `keep_time` sends or plays frame by frame and never ends by itself; `act`
+    is the script. A session that is gone ends all of them without an error: `listen` knows how the call ended.
     """
     async with asyncio.TaskGroup() as group:
         listening = group.create_task(_while_there(listen), name="edge-listen")
