@@ -41,6 +41,8 @@ def instances(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Values of a dataclass of the contract."""
     if kind is m.TurnLatency:
         return st.lists(SPAN_MS, min_size=6, max_size=6).map(_latency)
+    if kind is m.ScoreEndOfTurn:
+        return st.builds(_score, UINT32, UINT32, st.integers(1, 10**6))
     if kind is m.SessionConfigure:
         return st.builds(_configure, st.booleans(), st.booleans(), instances(m.VadSettings), TEXT)
     hints = typing.get_type_hints(kind)
@@ -51,6 +53,12 @@ def _latency(stages: list[int]) -> m.TurnLatency:
     names = ("endpointing", "transcription", "first_token", "first_clause", "synthesis", "delivery")
     spans = {f"{name}_ms": stage for name, stage in zip(names, stages, strict=True)}
     return m.TurnLatency(utterance_id=1, total_ms=sum(stages), **spans)
+
+
+def _score(utterance_id: int, start: int, length: int) -> m.ScoreEndOfTurn:
+    return m.ScoreEndOfTurn(
+        utterance_id=utterance_id + 1, revision=1, start_offset_samples=start, end_offset_samples=start + length
+    )
 
 
 def _configure(listens: bool, speaks: bool, vad: m.VadSettings, voice: str) -> m.SessionConfigure:
@@ -73,6 +81,10 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "total_samples": UINT63,
     "sample_rate_hz": st.sampled_from([8_000, 16_000, 48_000]),
     "mean_log_probability": st.floats(-50, 0, width=32),
+    "no_speech_probability": st.floats(0, 1, width=32),
+    "probability": st.floats(0, 1, width=32),
+    "word_end_offset_samples": st.lists(st.integers(0, 2**40), max_size=5).map(lambda ends: tuple(sorted(ends))),
+    "key": st.sampled_from("0123456789ABCD*#"),
     "temperature": st.floats(0, 2, width=32),
     "top_p": st.floats(0.0625, 1, width=32),
     "speaking_rate": st.floats(0.5, 2, width=32),
@@ -82,12 +94,19 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "deactivation_threshold": st.floats(0.0625, 0.5, width=32),
     "profile": st.text(min_size=1, max_size=20),
     "messages": st.lists(
-        st.builds(m.ChatMessage, role=st.sampled_from(m.ChatRole), text=TEXT), min_size=1, max_size=4
+        st.builds(m.ChatMessage, role=st.sampled_from(m.ChatRole), text=TEXT, tool_call_id=TEXT, tool_arguments=TEXT),
+        min_size=1,
+        max_size=4,
+    ).map(tuple),
+    "tools": st.lists(
+        st.builds(m.ToolDeclaration, name=st.text(min_size=1, max_size=9), description=TEXT, parameters_schema=TEXT),
+        max_size=2,
     ).map(tuple),
 }
 SPECIAL: dict[tuple[type[Any], str], st.SearchStrategy[Any]] = {
     (m.Synthesize, "text"): st.text(min_size=1, max_size=100),
     (Failure, "utterance_id"): UINT32,
+    (m.ToolRequested, "name"): st.text(min_size=1, max_size=20),
 }
 
 

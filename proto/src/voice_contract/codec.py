@@ -60,6 +60,8 @@ _PREFIX: Final[dict[type[Enum], tuple[Any, str]]] = {
     m.EndCause: (control_pb2.EndCause, "END_CAUSE_"),
     m.Phase: (control_pb2.Phase, "PHASE_"),
     m.BargeInOutcome: (control_pb2.BargeInOutcome, "BARGE_IN_OUTCOME_"),
+    m.BargeInCause: (control_pb2.BargeInCause, "BARGE_IN_CAUSE_"),
+    m.SpeculationOutcome: (control_pb2.SpeculationOutcome, "SPECULATION_OUTCOME_"),
 }
 _TO_NUMBER: Final[dict[Enum, int]] = {
     member: proto.Value(prefix + member.name) for kind, (proto, prefix) in _PREFIX.items() for member in kind
@@ -126,12 +128,30 @@ def _timing(value: timing_pb2.WorkTiming) -> m.WorkTiming:
 
 
 def _chat_to_pb(values: tuple[m.ChatMessage, ...]) -> list[generation_pb2.ChatMessage]:
-    return [generation_pb2.ChatMessage(role=_number(value.role), text=value.text) for value in values]
+    return [
+        generation_pb2.ChatMessage(
+            role=_number(value.role),
+            text=value.text,
+            tool_call_id=value.tool_call_id,
+            tool_name=value.tool_name,
+            tool_arguments=value.tool_arguments,
+        )
+        for value in values
+    ]
 
 
 def _chat(values: Any) -> tuple[m.ChatMessage, ...]:  # noqa: ANN401
     _require(len(values) > 0, "messages: at least one")
-    return tuple(m.ChatMessage(role=_member(m.ChatRole, v.role, "messages.role"), text=v.text) for v in values)
+    return tuple(
+        m.ChatMessage(
+            role=_member(m.ChatRole, v.role, "messages.role"),
+            text=v.text,
+            tool_call_id=v.tool_call_id,
+            tool_name=v.tool_name,
+            tool_arguments=v.tool_arguments,
+        )
+        for v in values
+    )
 
 
 def _failure_to_pb(value: Failure) -> failure_pb2.Failure:
@@ -213,13 +233,42 @@ def _phase_changed(value: control_pb2.PhaseChanged) -> m.PhaseChanged:
 
 
 def _barge_in_to_pb(value: m.BargeIn) -> control_pb2.BargeIn:
-    return control_pb2.BargeIn(outcome=_number(value.outcome), speech_length=_duration(value.speech_length_ms))
+    return control_pb2.BargeIn(
+        outcome=_number(value.outcome), speech_length=_duration(value.speech_length_ms), cause=_number(value.cause)
+    )
 
 
 def _barge_in(value: control_pb2.BargeIn) -> m.BargeIn:
     return m.BargeIn(
         outcome=_member(m.BargeInOutcome, value.outcome, "barge_in.outcome"),
         speech_length_ms=_ms(value.speech_length, "barge_in.speech_length"),
+        cause=_member(m.BargeInCause, value.cause, "barge_in.cause"),
+    )
+
+
+DTMF_KEYS: Final = frozenset("0123456789ABCD*#")
+
+
+def _dtmf(value: control_pb2.Dtmf) -> m.Dtmf:
+    _require(value.key in DTMF_KEYS, "dtmf.key: must be one of 0-9, A-D, * and #")
+    return m.Dtmf(key=value.key)
+
+
+def _speculation_to_pb(value: m.SpeculationEnded) -> control_pb2.SpeculationEnded:
+    return control_pb2.SpeculationEnded(
+        outcome=_number(value.outcome),
+        written_tokens=value.written_tokens,
+        synthesised=_duration(value.synthesised_ms),
+        lead=_duration(value.lead_ms),
+    )
+
+
+def _speculation(value: control_pb2.SpeculationEnded) -> m.SpeculationEnded:
+    return m.SpeculationEnded(
+        outcome=_member(m.SpeculationOutcome, value.outcome, "speculation_ended.outcome"),
+        written_tokens=value.written_tokens,
+        synthesised_ms=_ms(value.synthesised, "speculation_ended.synthesised"),
+        lead_ms=_ms(value.lead, "speculation_ended.lead"),
     )
 
 
@@ -309,6 +358,65 @@ def _transcribe(value: speech_pb2.Transcribe) -> m.Transcribe:
     )
 
 
+def _score_to_pb(value: m.ScoreEndOfTurn) -> speech_pb2.ScoreEndOfTurn:
+    return speech_pb2.ScoreEndOfTurn(
+        utterance_id=value.utterance_id,
+        revision=value.revision,
+        start_offset_samples=value.start_offset_samples,
+        end_offset_samples=value.end_offset_samples,
+    )
+
+
+def _score(value: speech_pb2.ScoreEndOfTurn) -> m.ScoreEndOfTurn:
+    _require(value.utterance_id >= 1, "score_end_of_turn.utterance_id: counts from 1")
+    _require(value.revision >= 1, "score_end_of_turn.revision: counts from 1")
+    start, end = value.start_offset_samples, value.end_offset_samples
+    _require(end > start, "score_end_of_turn.end_offset_samples: must lie behind the start")
+    return m.ScoreEndOfTurn(
+        utterance_id=value.utterance_id, revision=value.revision, start_offset_samples=start, end_offset_samples=end
+    )
+
+
+def _scored_to_pb(value: m.EndOfTurnScored) -> speech_pb2.EndOfTurnScored:
+    return speech_pb2.EndOfTurnScored(
+        utterance_id=value.utterance_id,
+        revision=value.revision,
+        probability=value.probability,
+        timing=_timing_to_pb(value.timing),
+    )
+
+
+def _scored(value: speech_pb2.EndOfTurnScored) -> m.EndOfTurnScored:
+    return m.EndOfTurnScored(
+        utterance_id=value.utterance_id,
+        revision=value.revision,
+        probability=_number_in(value.probability, 0, 1, "end_of_turn_scored.probability"),
+        timing=_timing(value.timing),
+    )
+
+
+def _tools_to_pb(values: tuple[m.ToolDeclaration, ...]) -> list[generation_pb2.ToolDeclaration]:
+    return [
+        generation_pb2.ToolDeclaration(
+            name=value.name, description=value.description, parameters_schema=value.parameters_schema
+        )
+        for value in values
+    ]
+
+
+def _tools(values: Any) -> tuple[m.ToolDeclaration, ...]:  # noqa: ANN401
+    _require(all(value.name for value in values), "generate.tools.name: required")
+    return tuple(
+        m.ToolDeclaration(name=value.name, description=value.description, parameters_schema=value.parameters_schema)
+        for value in values
+    )
+
+
+def _tool_requested(value: generation_pb2.ToolRequested) -> m.ToolRequested:
+    _require(bool(value.name), "tool_requested.name: required")
+    return m.ToolRequested(call_index=value.call_index, name=value.name, arguments=value.arguments)
+
+
 def _generate_to_pb(value: m.Generate) -> generation_pb2.Generate:
     return generation_pb2.Generate(
         messages=_chat_to_pb(value.messages),
@@ -317,6 +425,7 @@ def _generate_to_pb(value: m.Generate) -> generation_pb2.Generate:
         top_p=value.top_p,
         seed=value.seed,
         stop=value.stop,
+        tools=_tools_to_pb(value.tools),
     )
 
 
@@ -330,6 +439,7 @@ def _generate(value: generation_pb2.Generate) -> m.Generate:
         top_p=value.top_p,
         seed=value.seed,
         stop=tuple(value.stop),
+        tools=_tools(value.tools),
     )
 
 
@@ -367,13 +477,21 @@ def _synthesize(value: synthesis_pb2.Synthesize) -> m.Synthesize:
 
 def _synthesis_ended_to_pb(value: m.SynthesisEnded) -> synthesis_pb2.SynthesisEnded:
     return synthesis_pb2.SynthesisEnded(
-        segment_index=value.segment_index, total_samples=value.total_samples, timing=_timing_to_pb(value.timing)
+        segment_index=value.segment_index,
+        total_samples=value.total_samples,
+        timing=_timing_to_pb(value.timing),
+        word_end_offset_samples=value.word_end_offset_samples,
     )
 
 
 def _synthesis_ended(value: synthesis_pb2.SynthesisEnded) -> m.SynthesisEnded:
+    ends = tuple(value.word_end_offset_samples)
+    _require(list(ends) == sorted(ends), "synthesis_ended.word_end_offset_samples: must not fall")
     return m.SynthesisEnded(
-        segment_index=value.segment_index, total_samples=value.total_samples, timing=_timing(value.timing)
+        segment_index=value.segment_index,
+        total_samples=value.total_samples,
+        timing=_timing(value.timing),
+        word_end_offset_samples=ends,
     )
 
 
@@ -432,7 +550,11 @@ _ARMS: Final[dict[type, _Arm]] = {
     ),
     m.TurnLatency: ("turn_latency", _latency_to_pb, _latency),
     m.SessionConfigure: ("session_configure", _configure_to_pb, _configure),
-    m.SessionReady: ("session_ready", lambda _: speech_pb2.SessionReady(), lambda _: m.SessionReady()),
+    m.SessionReady: (
+        "session_ready",
+        lambda v: speech_pb2.SessionReady(scores_end_of_turn=v.scores_end_of_turn),
+        lambda v: m.SessionReady(scores_end_of_turn=v.scores_end_of_turn),
+    ),
     m.SpeechStarted: ("speech_started", _speech_started_to_pb, _speech_started),
     m.SpeechEnded: ("speech_ended", _speech_ended_to_pb, _speech_ended),
     m.Transcribe: ("transcribe", _transcribe_to_pb, _transcribe),
@@ -453,6 +575,30 @@ _ARMS: Final[dict[type, _Arm]] = {
     m.CancelRun: ("cancel_run", lambda _: generation_pb2.CancelRun(), lambda _: m.CancelRun()),
     m.RunStopped: ("run_stopped", lambda _: generation_pb2.RunStopped(), lambda _: m.RunStopped()),
     m.SessionClose: ("session_close", lambda _: generation_pb2.SessionClose(), lambda _: m.SessionClose()),
+    m.Dtmf: ("dtmf", lambda v: control_pb2.Dtmf(key=v.key), _dtmf),
+    m.TalkPressed: (
+        "talk_pressed",
+        lambda v: control_pb2.TalkPressed(offset_samples=v.offset_samples),
+        lambda v: m.TalkPressed(offset_samples=v.offset_samples),
+    ),
+    m.TalkReleased: (
+        "talk_released",
+        lambda v: control_pb2.TalkReleased(offset_samples=v.offset_samples),
+        lambda v: m.TalkReleased(offset_samples=v.offset_samples),
+    ),
+    m.RunHeard: (
+        "run_heard",
+        lambda v: control_pb2.RunHeard(text=v.text, interrupted=v.interrupted),
+        lambda v: m.RunHeard(text=v.text, interrupted=v.interrupted),
+    ),
+    m.SpeculationEnded: ("speculation_ended", _speculation_to_pb, _speculation),
+    m.ScoreEndOfTurn: ("score_end_of_turn", _score_to_pb, _score),
+    m.EndOfTurnScored: ("end_of_turn_scored", _scored_to_pb, _scored),
+    m.ToolRequested: (
+        "tool_requested",
+        lambda v: generation_pb2.ToolRequested(call_index=v.call_index, name=v.name, arguments=v.arguments),
+        _tool_requested,
+    ),
 }
 _DECODERS: Final = {name: decoder for name, _, decoder in _ARMS.values()}
 
@@ -496,6 +642,7 @@ def _transcript_to_pb(value: m.Transcript) -> transcript_pb2.Transcript:
         end_offset_samples=value.end_offset_samples,
         mean_log_probability=value.mean_log_probability,
         timing=_timing_to_pb(value.timing),
+        no_speech_probability=value.no_speech_probability,
     )
 
 
@@ -563,6 +710,9 @@ def _transcript(value: transcript_pb2.Transcript) -> m.Transcript:
         end_offset_samples=value.end_offset_samples,
         mean_log_probability=probability,
         timing=_timing(value.timing),
+        no_speech_probability=_number_in(
+            value.no_speech_probability, 0, 1, "transcript.no_speech_probability"
+        ),
     )
 
 

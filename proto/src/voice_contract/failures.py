@@ -21,6 +21,8 @@ class Stage(Enum):
     STT = "stt"
     LLM = "llm"
     TTS = "tts"
+    END_OF_TURN = "end_of_turn"
+    TOOL = "tool"
 
 
 class FailureReason(Enum):
@@ -40,6 +42,10 @@ class FailureReason(Enum):
     DRAINING = "draining"
     CAPACITY_EXHAUSTED = "capacity_exhausted"
     INTERNAL = "internal"
+    CALLER_SOUND_LOST = "caller_sound_lost"
+    NO_WORDS = "no_words"
+    TOOL_UNKNOWN = "tool_unknown"
+    TOOL_FAILED = "tool_failed"
 
 
 CALLER_TEXT: Final[dict[FailureReason, str]] = {
@@ -57,6 +63,10 @@ CALLER_TEXT: Final[dict[FailureReason, str]] = {
     FailureReason.DRAINING: "We are restarting, please call again in a moment.",
     FailureReason.CAPACITY_EXHAUSTED: "All lines are busy, please call again in a moment.",
     FailureReason.INTERNAL: "Something went wrong on our side, please try again.",
+    FailureReason.CALLER_SOUND_LOST: "We cannot hear you at the moment.",
+    FailureReason.NO_WORDS: "Sorry, could you say that again?",
+    FailureReason.TOOL_UNKNOWN: "That cannot be done at the moment.",
+    FailureReason.TOOL_FAILED: "That cannot be done at the moment.",
 }
 """The sentence for each reason; complete by a test."""
 
@@ -69,6 +79,8 @@ RETRYABLE: Final[frozenset[FailureReason]] = frozenset(
         FailureReason.PEER_SILENT,
         FailureReason.DRAINING,
         FailureReason.CAPACITY_EXHAUSTED,
+        FailureReason.CALLER_SOUND_LOST,
+        FailureReason.NO_WORDS,
     }
 )
 """Reasons after which the same request may succeed unchanged."""

@@ -45,6 +45,7 @@ class ChatRole(Enum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
 
 
 class FinishReason(Enum):
@@ -52,6 +53,7 @@ class FinishReason(Enum):
 
     STOP = "stop"
     LENGTH = "length"
+    TOOLS = "tools"
 
 
 class EndCause(Enum):
@@ -84,6 +86,33 @@ class BargeInOutcome(Enum):
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
     TIMED_OUT = "timed_out"
+
+
+class BargeInCause(Enum):
+    """What a decision about caller speech rests on."""
+
+    ONSET = "onset"
+    DURATION = "duration"
+    WORDS = "words"
+    BACKCHANNEL = "backchannel"
+    NO_WORDS = "no_words"
+    ECHO = "echo"
+    CONTINUED = "continued"
+    TRANSCRIPTION_FAILED = "transcription_failed"
+    TIMEOUT = "timeout"
+    TYPED = "typed"
+    DTMF = "dtmf"
+    PUSH_TO_TALK = "push_to_talk"
+    RUN_ENDED = "run_ended"
+
+
+class SpeculationOutcome(Enum):
+    """What became of a reply that was begun before its turn was committed."""
+
+    KEPT = "kept"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +158,7 @@ class Transcript:
     end_offset_samples: int = 0
     mean_log_probability: float = 0.0
     timing: WorkTiming = WorkTiming()
+    no_speech_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +213,7 @@ class BargeIn:
 
     outcome: BargeInOutcome
     speech_length_ms: int
+    cause: BargeInCause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +259,45 @@ class TurnLatency:
     delivery_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dtmf:
+    """A key of the caller's telephone: one of 0-9, A-D, * and #."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkPressed:
+    """The caller presses the button to talk."""
+
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkReleased:
+    """The caller lets the button go."""
+
+    offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeard:
+    """The words the caller heard of the run in the envelope."""
+
+    text: str
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeculationEnded:
+    """What became of a reply that was begun before its turn was committed, and what it had cost by then."""
+
+    outcome: SpeculationOutcome
+    written_tokens: int
+    synthesised_ms: int
+    lead_ms: int
+
+
 # --- inference stream
 
 
@@ -255,6 +325,8 @@ class SessionConfigure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReady:
     """The node took the session."""
+
+    scores_end_of_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,11 +364,52 @@ class CancelTranscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreEndOfTurn:
+    """Judge from the sound of a turn whether the caller has finished."""
+
+    utterance_id: int
+    revision: int
+    start_offset_samples: int
+    end_offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOfTurnScored:
+    """How likely it is that the caller has finished, 0 to 1."""
+
+    utterance_id: int
+    revision: int
+    probability: float
+    timing: WorkTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One message of the conversation."""
+    """One message of the conversation; the tool fields are empty unless it asks for a tool or answers as one."""
 
     role: ChatRole
     text: str
+    tool_call_id: str = ""
+    tool_name: str = ""
+    tool_arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDeclaration:
+    """A tool the model may ask for; `parameters_schema` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters_schema: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequested:
+    """The model of the run in the envelope asks for a tool; `arguments` is a JSON object."""
+
+    call_index: int
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +429,7 @@ class Generate:
     top_p: float
     seed: int = 0
     stop: tuple[str, ...] = ()
+    tools: tuple[ToolDeclaration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +459,7 @@ class SynthesisEnded:
     segment_index: int
     total_samples: int
     timing: WorkTiming
+    word_end_offset_samples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +490,11 @@ EdgeControl = (
     | PlayoutPosition
     | RunAudioEnd
     | TurnLatency
+    | Dtmf
+    | TalkPressed
+    | TalkReleased
+    | RunHeard
+    | SpeculationEnded
 )
 InferenceControl = (
     SessionConfigure
@@ -391,6 +511,9 @@ InferenceControl = (
     | CancelRun
     | RunStopped
     | SessionClose
+    | ScoreEndOfTurn
+    | EndOfTurnScored
+    | ToolRequested
 )
 Payload = Audio | Transcript | Heartbeat | Failure | EdgeControl | InferenceControl
 

@@ -47,6 +47,14 @@ ALLOWED_SENDER: Final[dict[type[m.Payload], frozenset[Peer]]] = {
     m.GenerationEnded: frozenset({Peer.INFERENCE}),
     m.SynthesisEnded: frozenset({Peer.INFERENCE}),
     m.RunStopped: frozenset({Peer.INFERENCE}),
+    m.Dtmf: frozenset({Peer.EDGE}),
+    m.TalkPressed: frozenset({Peer.EDGE}),
+    m.TalkReleased: frozenset({Peer.EDGE}),
+    m.RunHeard: frozenset({Peer.ORCHESTRATOR_TO_EDGE}),
+    m.SpeculationEnded: frozenset({Peer.ORCHESTRATOR_TO_EDGE}),
+    m.ScoreEndOfTurn: frozenset({Peer.ORCHESTRATOR_TO_INFERENCE}),
+    m.EndOfTurnScored: frozenset({Peer.INFERENCE}),
+    m.ToolRequested: frozenset({Peer.INFERENCE}),
 }
 """For each payload, the peers that may send it."""
 
@@ -84,6 +92,9 @@ RUN_SCOPED: Final[frozenset[type[m.Payload]]] = frozenset(
         m.SynthesisEnded,
         m.CancelRun,
         m.RunStopped,
+        m.RunHeard,
+        m.SpeculationEnded,
+        m.ToolRequested,
     }
 )
 """Payloads that concern the run in the envelope, which must name one."""

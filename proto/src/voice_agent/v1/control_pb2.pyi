@@ -139,6 +139,106 @@ BARGE_IN_OUTCOME_TIMED_OUT: BargeInOutcome.ValueType  # 4
 """It was not decided in time; the agent goes on."""
 Global___BargeInOutcome: _TypeAlias = BargeInOutcome  # noqa: Y015
 
+class _BargeInCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BargeInCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BargeInCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BARGE_IN_CAUSE_UNSPECIFIED: _BargeInCause.ValueType  # 0
+    """Refused by both ends."""
+    BARGE_IN_CAUSE_ONSET: _BargeInCause.ValueType  # 1
+    """Speech began; not a decision yet."""
+    BARGE_IN_CAUSE_DURATION: _BargeInCause.ValueType  # 2
+    """The caller spoke for long enough."""
+    BARGE_IN_CAUSE_WORDS: _BargeInCause.ValueType  # 3
+    """The caller said words that mean an interruption."""
+    BARGE_IN_CAUSE_BACKCHANNEL: _BargeInCause.ValueType  # 4
+    """The caller only showed that they listen."""
+    BARGE_IN_CAUSE_NO_WORDS: _BargeInCause.ValueType  # 5
+    """There were no words, or none that are likely: a cough, a click."""
+    BARGE_IN_CAUSE_ECHO: _BargeInCause.ValueType  # 6
+    """The agent heard itself."""
+    BARGE_IN_CAUSE_CONTINUED: _BargeInCause.ValueType  # 7
+    """The speech belongs to the turn that is being answered: the caller had not finished."""
+    BARGE_IN_CAUSE_TRANSCRIPTION_FAILED: _BargeInCause.ValueType  # 8
+    """The words could not be had."""
+    BARGE_IN_CAUSE_TIMEOUT: _BargeInCause.ValueType  # 9
+    """No decision was reached in time."""
+    BARGE_IN_CAUSE_TYPED: _BargeInCause.ValueType  # 10
+    """The caller typed."""
+    BARGE_IN_CAUSE_DTMF: _BargeInCause.ValueType  # 11
+    """The caller pressed a key."""
+    BARGE_IN_CAUSE_PUSH_TO_TALK: _BargeInCause.ValueType  # 12
+    """The caller pressed the button to talk."""
+    BARGE_IN_CAUSE_RUN_ENDED: _BargeInCause.ValueType  # 13
+    """The run ended for another reason before it was decided."""
+
+class BargeInCause(_BargeInCause, metaclass=_BargeInCauseEnumTypeWrapper):
+    """What a decision about caller speech rests on."""
+
+BARGE_IN_CAUSE_UNSPECIFIED: BargeInCause.ValueType  # 0
+"""Refused by both ends."""
+BARGE_IN_CAUSE_ONSET: BargeInCause.ValueType  # 1
+"""Speech began; not a decision yet."""
+BARGE_IN_CAUSE_DURATION: BargeInCause.ValueType  # 2
+"""The caller spoke for long enough."""
+BARGE_IN_CAUSE_WORDS: BargeInCause.ValueType  # 3
+"""The caller said words that mean an interruption."""
+BARGE_IN_CAUSE_BACKCHANNEL: BargeInCause.ValueType  # 4
+"""The caller only showed that they listen."""
+BARGE_IN_CAUSE_NO_WORDS: BargeInCause.ValueType  # 5
+"""There were no words, or none that are likely: a cough, a click."""
+BARGE_IN_CAUSE_ECHO: BargeInCause.ValueType  # 6
+"""The agent heard itself."""
+BARGE_IN_CAUSE_CONTINUED: BargeInCause.ValueType  # 7
+"""The speech belongs to the turn that is being answered: the caller had not finished."""
+BARGE_IN_CAUSE_TRANSCRIPTION_FAILED: BargeInCause.ValueType  # 8
+"""The words could not be had."""
+BARGE_IN_CAUSE_TIMEOUT: BargeInCause.ValueType  # 9
+"""No decision was reached in time."""
+BARGE_IN_CAUSE_TYPED: BargeInCause.ValueType  # 10
+"""The caller typed."""
+BARGE_IN_CAUSE_DTMF: BargeInCause.ValueType  # 11
+"""The caller pressed a key."""
+BARGE_IN_CAUSE_PUSH_TO_TALK: BargeInCause.ValueType  # 12
+"""The caller pressed the button to talk."""
+BARGE_IN_CAUSE_RUN_ENDED: BargeInCause.ValueType  # 13
+"""The run ended for another reason before it was decided."""
+Global___BargeInCause: _TypeAlias = BargeInCause  # noqa: Y015
+
+class _SpeculationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpeculationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeculationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPECULATION_OUTCOME_UNSPECIFIED: _SpeculationOutcome.ValueType  # 0
+    """Refused by both ends."""
+    SPECULATION_OUTCOME_KEPT: _SpeculationOutcome.ValueType  # 1
+    """The turn was committed with the same words: the reply is used."""
+    SPECULATION_OUTCOME_CANCELLED: _SpeculationOutcome.ValueType  # 2
+    """The caller went on."""
+    SPECULATION_OUTCOME_SUPERSEDED: _SpeculationOutcome.ValueType  # 3
+    """The words of the turn changed."""
+    SPECULATION_OUTCOME_FAILED: _SpeculationOutcome.ValueType  # 4
+    """The reply failed, or the call or its node was lost."""
+
+class SpeculationOutcome(_SpeculationOutcome, metaclass=_SpeculationOutcomeEnumTypeWrapper):
+    """What became of a reply that was begun before its turn was committed."""
+
+SPECULATION_OUTCOME_UNSPECIFIED: SpeculationOutcome.ValueType  # 0
+"""Refused by both ends."""
+SPECULATION_OUTCOME_KEPT: SpeculationOutcome.ValueType  # 1
+"""The turn was committed with the same words: the reply is used."""
+SPECULATION_OUTCOME_CANCELLED: SpeculationOutcome.ValueType  # 2
+"""The caller went on."""
+SPECULATION_OUTCOME_SUPERSEDED: SpeculationOutcome.ValueType  # 3
+"""The words of the turn changed."""
+SPECULATION_OUTCOME_FAILED: SpeculationOutcome.ValueType  # 4
+"""The reply failed, or the call or its node was lost."""
+Global___SpeculationOutcome: _TypeAlias = SpeculationOutcome  # noqa: Y015
+
 @_typing.final
 class Control(_message.Message):
     """Carries one control message. Numbers 1 to 9 concern either stream, 10 to 29 the edge stream, 30 to 59 the inference
@@ -161,6 +261,11 @@ class Control(_message.Message):
     PLAYOUT_POSITION_FIELD_NUMBER: _builtins.int
     RUN_AUDIO_END_FIELD_NUMBER: _builtins.int
     TURN_LATENCY_FIELD_NUMBER: _builtins.int
+    DTMF_FIELD_NUMBER: _builtins.int
+    TALK_PRESSED_FIELD_NUMBER: _builtins.int
+    TALK_RELEASED_FIELD_NUMBER: _builtins.int
+    RUN_HEARD_FIELD_NUMBER: _builtins.int
+    SPECULATION_ENDED_FIELD_NUMBER: _builtins.int
     SESSION_CONFIGURE_FIELD_NUMBER: _builtins.int
     SESSION_READY_FIELD_NUMBER: _builtins.int
     SPEECH_STARTED_FIELD_NUMBER: _builtins.int
@@ -175,6 +280,9 @@ class Control(_message.Message):
     CANCEL_RUN_FIELD_NUMBER: _builtins.int
     RUN_STOPPED_FIELD_NUMBER: _builtins.int
     SESSION_CLOSE_FIELD_NUMBER: _builtins.int
+    SCORE_END_OF_TURN_FIELD_NUMBER: _builtins.int
+    END_OF_TURN_SCORED_FIELD_NUMBER: _builtins.int
+    TOOL_REQUESTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat:
         """Either side of either stream, every 250 ms; silence of 1 s means the peer is gone. Nothing follows."""
@@ -234,6 +342,28 @@ class Control(_message.Message):
         """Orchestrator to edge, once per answered turn, after its first agent sample. Nothing follows."""
 
     @_builtins.property
+    def dtmf(self) -> Global___Dtmf:
+        """Edge to orchestrator, once per key the caller presses. Answered like a turn when the caller has finished."""
+
+    @_builtins.property
+    def talk_pressed(self) -> Global___TalkPressed:
+        """Edge to orchestrator: the caller presses the button to talk. Followed by TalkReleased. Only profiles with
+        push-to-talk look at it.
+        """
+
+    @_builtins.property
+    def talk_released(self) -> Global___TalkReleased:
+        """Edge to orchestrator: the caller lets the button go; the turn is complete."""
+
+    @_builtins.property
+    def run_heard(self) -> Global___RunHeard:
+        """Orchestrator to edge, once per run that was heard, when it has ended: the words that were heard. Nothing follows."""
+
+    @_builtins.property
+    def speculation_ended(self) -> Global___SpeculationEnded:
+        """Orchestrator to edge, once per reply that was begun before its turn was committed. Nothing follows."""
+
+    @_builtins.property
     def session_configure(self) -> _speech_pb2.SessionConfigure:
         """Orchestrator to inference, once, first. Answered by SessionReady or Failure."""
 
@@ -267,7 +397,7 @@ class Control(_message.Message):
 
     @_builtins.property
     def generate(self) -> _generation_pb2.Generate:
-        """Orchestrator to inference, once per run: write a reply. Answered by Transcript deltas and GenerationEnded, or
+        """Orchestrator to inference, once per run, and again after GenerationEnded with reason TOOLS: write a reply. Answered by Transcript deltas and GenerationEnded, or
         by Failure.
         """
 
@@ -297,6 +427,20 @@ class Control(_message.Message):
     def session_close(self) -> _generation_pb2.SessionClose:
         """Orchestrator to inference, once, last: the session is over. The stream is closed after it."""
 
+    @_builtins.property
+    def score_end_of_turn(self) -> _speech_pb2.ScoreEndOfTurn:
+        """Orchestrator to inference, at most once per pause of a turn, to nodes whose SessionReady says that they score.
+        Answered by EndOfTurnScored, or by Failure with the utterance id and stage END_OF_TURN, unless superseded.
+        """
+
+    @_builtins.property
+    def end_of_turn_scored(self) -> _speech_pb2.EndOfTurnScored:
+        """Inference to orchestrator, once per ScoreEndOfTurn that was not superseded and did not fail."""
+
+    @_builtins.property
+    def tool_requested(self) -> _generation_pb2.ToolRequested:
+        """Inference to orchestrator, before GenerationEnded with reason TOOLS. Followed by another Generate of the same run."""
+
     def __init__(
         self,
         *,
@@ -314,6 +458,11 @@ class Control(_message.Message):
         playout_position: Global___PlayoutPosition | None = ...,
         run_audio_end: Global___RunAudioEnd | None = ...,
         turn_latency: Global___TurnLatency | None = ...,
+        dtmf: Global___Dtmf | None = ...,
+        talk_pressed: Global___TalkPressed | None = ...,
+        talk_released: Global___TalkReleased | None = ...,
+        run_heard: Global___RunHeard | None = ...,
+        speculation_ended: Global___SpeculationEnded | None = ...,
         session_configure: _speech_pb2.SessionConfigure | None = ...,
         session_ready: _speech_pb2.SessionReady | None = ...,
         speech_started: _speech_pb2.SpeechStarted | None = ...,
@@ -328,12 +477,15 @@ class Control(_message.Message):
         cancel_run: _generation_pb2.CancelRun | None = ...,
         run_stopped: _generation_pb2.RunStopped | None = ...,
         session_close: _generation_pb2.SessionClose | None = ...,
+        score_end_of_turn: _speech_pb2.ScoreEndOfTurn | None = ...,
+        end_of_turn_scored: _speech_pb2.EndOfTurnScored | None = ...,
+        tool_requested: _generation_pb2.ToolRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_stopped", b"run_stopped", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_stopped", b"run_stopped", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close"]  # noqa: Y015
+    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "dtmf", "talk_pressed", "talk_released", "run_heard", "speculation_ended", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close", "score_end_of_turn", "end_of_turn_scored", "tool_requested"]  # noqa: Y015
     _WhichOneofArgType_arm: _TypeAlias = _typing.Literal["arm", b"arm"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_arm) -> _WhichOneofReturnType_arm | None: ...
 
@@ -499,8 +651,11 @@ class BargeIn(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     SPEECH_LENGTH_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     outcome: Global___BargeInOutcome.ValueType
     """The decision; required."""
+    cause: Global___BargeInCause.ValueType
+    """What decided it; required."""
     @_builtins.property
     def speech_length(self) -> _duration_pb2.Duration:
         """Length of the caller's speech when it was decided."""
@@ -510,14 +665,145 @@ class BargeIn(_message.Message):
         *,
         outcome: Global___BargeInOutcome.ValueType = ...,
         speech_length: _duration_pb2.Duration | None = ...,
+        cause: Global___BargeInCause.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["speech_length", b"speech_length"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "speech_length", b"speech_length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "outcome", b"outcome", "speech_length", b"speech_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BargeIn: _TypeAlias = BargeIn  # noqa: Y015
+
+@_typing.final
+class Dtmf(_message.Message):
+    """A key of the caller's telephone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """One of 0-9, A-D, * and #."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dtmf: _TypeAlias = Dtmf  # noqa: Y015
+
+@_typing.final
+class TalkPressed(_message.Message):
+    """The caller presses the button to talk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    offset_samples: _builtins.int
+    """Caller sample at which it was pressed; origin: first caller sample of the session."""
+    def __init__(
+        self,
+        *,
+        offset_samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_samples", b"offset_samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TalkPressed: _TypeAlias = TalkPressed  # noqa: Y015
+
+@_typing.final
+class TalkReleased(_message.Message):
+    """The caller lets the button go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    offset_samples: _builtins.int
+    """Caller sample at which it was let go, same origin."""
+    def __init__(
+        self,
+        *,
+        offset_samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_samples", b"offset_samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TalkReleased: _TypeAlias = TalkReleased  # noqa: Y015
+
+@_typing.final
+class RunHeard(_message.Message):
+    """What the caller heard of the run in the envelope."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    INTERRUPTED_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The words that were heard completely; may be empty."""
+    interrupted: _builtins.bool
+    """True when the run had more to say."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        interrupted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interrupted", b"interrupted", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunHeard: _TypeAlias = RunHeard  # noqa: Y015
+
+@_typing.final
+class SpeculationEnded(_message.Message):
+    """The end of a speculation: the run in the envelope, and what it had cost by then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    WRITTEN_TOKENS_FIELD_NUMBER: _builtins.int
+    SYNTHESISED_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    outcome: Global___SpeculationOutcome.ValueType
+    """What became of it; required."""
+    written_tokens: _builtins.int
+    """Pieces of text (about one per token) written by then."""
+    @_builtins.property
+    def synthesised(self) -> _duration_pb2.Duration:
+        """Length of the sound synthesised by then."""
+
+    @_builtins.property
+    def lead(self) -> _duration_pb2.Duration:
+        """How long before its end it was begun."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___SpeculationOutcome.ValueType = ...,
+        written_tokens: _builtins.int = ...,
+        synthesised: _duration_pb2.Duration | None = ...,
+        lead: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "synthesised", b"synthesised"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "outcome", b"outcome", "synthesised", b"synthesised", "written_tokens", b"written_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpeculationEnded: _TypeAlias = SpeculationEnded  # noqa: Y015
 
 @_typing.final
 class PlayoutPause(_message.Message):

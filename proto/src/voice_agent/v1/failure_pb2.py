@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoice_agent/v1/failure.proto\x12\x0evoice_agent.v1\"\xac\x01\n\x07\x46\x61ilure\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Stage\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.voice_agent.v1.FailureReason\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x13\n\x0b\x63\x61ller_text\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x14\n\x0cutterance_id\x18\x06 \x01(\x04*\x8d\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_EDGE\x10\x01\x12\x11\n\rSTAGE_SESSION\x10\x02\x12\x0e\n\nSTAGE_LINK\x10\x03\x12\r\n\tSTAGE_VAD\x10\x04\x12\r\n\tSTAGE_STT\x10\x05\x12\r\n\tSTAGE_LLM\x10\x06\x12\r\n\tSTAGE_TTS\x10\x07*\x89\x04\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_INVALID_MESSAGE\x10\x01\x12\"\n\x1e\x46\x41ILURE_REASON_PROFILE_INVALID\x10\x02\x12$\n FAILURE_REASON_DEADLINE_EXCEEDED\x10\x03\x12\x1d\n\x19\x46\x41ILURE_REASON_OVERLOADED\x10\x04\x12\x1f\n\x1b\x46\x41ILURE_REASON_ENGINE_ERROR\x10\x05\x12%\n!FAILURE_REASON_ENGINE_UNREACHABLE\x10\x06\x12 \n\x1c\x46\x41ILURE_REASON_MODEL_MISSING\x10\x07\x12\x1f\n\x1b\x46\x41ILURE_REASON_EMPTY_RESULT\x10\x08\x12!\n\x1d\x46\x41ILURE_REASON_INFERENCE_LOST\x10\t\x12\x1e\n\x1a\x46\x41ILURE_REASON_PEER_SILENT\x10\n\x12\x1c\n\x18\x46\x41ILURE_REASON_EDGE_LOST\x10\x0b\x12\x1b\n\x17\x46\x41ILURE_REASON_DRAINING\x10\x0c\x12%\n!FAILURE_REASON_CAPACITY_EXHAUSTED\x10\r\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoice_agent/v1/failure.proto\x12\x0evoice_agent.v1\"\xac\x01\n\x07\x46\x61ilure\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Stage\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.voice_agent.v1.FailureReason\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x13\n\x0b\x63\x61ller_text\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x14\n\x0cutterance_id\x18\x06 \x01(\x04*\xb4\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTAGE_EDGE\x10\x01\x12\x11\n\rSTAGE_SESSION\x10\x02\x12\x0e\n\nSTAGE_LINK\x10\x03\x12\r\n\tSTAGE_VAD\x10\x04\x12\r\n\tSTAGE_STT\x10\x05\x12\r\n\tSTAGE_LLM\x10\x06\x12\r\n\tSTAGE_TTS\x10\x07\x12\x15\n\x11STAGE_END_OF_TURN\x10\x08\x12\x0e\n\nSTAGE_TOOL\x10\t*\x8d\x05\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_INVALID_MESSAGE\x10\x01\x12\"\n\x1e\x46\x41ILURE_REASON_PROFILE_INVALID\x10\x02\x12$\n FAILURE_REASON_DEADLINE_EXCEEDED\x10\x03\x12\x1d\n\x19\x46\x41ILURE_REASON_OVERLOADED\x10\x04\x12\x1f\n\x1b\x46\x41ILURE_REASON_ENGINE_ERROR\x10\x05\x12%\n!FAILURE_REASON_ENGINE_UNREACHABLE\x10\x06\x12 \n\x1c\x46\x41ILURE_REASON_MODEL_MISSING\x10\x07\x12\x1f\n\x1b\x46\x41ILURE_REASON_EMPTY_RESULT\x10\x08\x12!\n\x1d\x46\x41ILURE_REASON_INFERENCE_LOST\x10\t\x12\x1e\n\x1a\x46\x41ILURE_REASON_PEER_SILENT\x10\n\x12\x1c\n\x18\x46\x41ILURE_REASON_EDGE_LOST\x10\x0b\x12\x1b\n\x17\x46\x41ILURE_REASON_DRAINING\x10\x0c\x12%\n!FAILURE_REASON_CAPACITY_EXHAUSTED\x10\r\x12\x1b\n\x17\x46\x41ILURE_REASON_INTERNAL\x10\x0e\x12$\n FAILURE_REASON_CALLER_SOUND_LOST\x10\x0f\x12\x1b\n\x17\x46\x41ILURE_REASON_NO_WORDS\x10\x10\x12\x1f\n\x1b\x46\x41ILURE_REASON_TOOL_UNKNOWN\x10\x11\x12\x1e\n\x1a\x46\x41ILURE_REASON_TOOL_FAILED\x10\x12\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voice_agent.v1.failure_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAGE']._serialized_start=224
-  _globals['_STAGE']._serialized_end=365
-  _globals['_FAILUREREASON']._serialized_start=368
-  _globals['_FAILUREREASON']._serialized_end=889
+  _globals['_STAGE']._serialized_end=404
+  _globals['_FAILUREREASON']._serialized_start=407
+  _globals['_FAILUREREASON']._serialized_end=1060
   _globals['_FAILURE']._serialized_start=49
   _globals['_FAILURE']._serialized_end=221
 # @@protoc_insertion_point(module_scope)

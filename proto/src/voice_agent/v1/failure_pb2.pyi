@@ -39,6 +39,10 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     """The language model."""
     STAGE_TTS: _Stage.ValueType  # 7
     """Text to speech."""
+    STAGE_END_OF_TURN: _Stage.ValueType  # 8
+    """Judging from the caller's voice whether a turn is over."""
+    STAGE_TOOL: _Stage.ValueType  # 9
+    """A tool the agent may use."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """The part of the pipeline a message or a failure belongs to."""
@@ -59,6 +63,10 @@ STAGE_LLM: Stage.ValueType  # 6
 """The language model."""
 STAGE_TTS: Stage.ValueType  # 7
 """Text to speech."""
+STAGE_END_OF_TURN: Stage.ValueType  # 8
+"""Judging from the caller's voice whether a turn is over."""
+STAGE_TOOL: Stage.ValueType  # 9
+"""A tool the agent may use."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
 class _FailureReason:
@@ -97,6 +105,14 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     """Every session slot is taken."""
     FAILURE_REASON_INTERNAL: _FailureReason.ValueType  # 14
     """A defect in this software; the log holds the details."""
+    FAILURE_REASON_CALLER_SOUND_LOST: _FailureReason.ValueType  # 15
+    """The edge stopped sending the caller's sound while the caller spoke."""
+    FAILURE_REASON_NO_WORDS: _FailureReason.ValueType  # 16
+    """Speech was heard and no words were found in it."""
+    FAILURE_REASON_TOOL_UNKNOWN: _FailureReason.ValueType  # 17
+    """The model asked for a tool the profile does not have."""
+    FAILURE_REASON_TOOL_FAILED: _FailureReason.ValueType  # 18
+    """A tool answered with an error or could not be reached."""
 
 class FailureReason(_FailureReason, metaclass=_FailureReasonEnumTypeWrapper):
     """Why something failed. A closed list: both ends refuse a value they do not know."""
@@ -131,6 +147,14 @@ FAILURE_REASON_CAPACITY_EXHAUSTED: FailureReason.ValueType  # 13
 """Every session slot is taken."""
 FAILURE_REASON_INTERNAL: FailureReason.ValueType  # 14
 """A defect in this software; the log holds the details."""
+FAILURE_REASON_CALLER_SOUND_LOST: FailureReason.ValueType  # 15
+"""The edge stopped sending the caller's sound while the caller spoke."""
+FAILURE_REASON_NO_WORDS: FailureReason.ValueType  # 16
+"""Speech was heard and no words were found in it."""
+FAILURE_REASON_TOOL_UNKNOWN: FailureReason.ValueType  # 17
+"""The model asked for a tool the profile does not have."""
+FAILURE_REASON_TOOL_FAILED: FailureReason.ValueType  # 18
+"""A tool answered with an error or could not be reached."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
 @_typing.final

@@ -34,6 +34,8 @@ class _ChatRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChatRole.Val
     """The caller."""
     CHAT_ROLE_ASSISTANT: _ChatRole.ValueType  # 3
     """The agent."""
+    CHAT_ROLE_TOOL: _ChatRole.ValueType  # 4
+    """What a tool gave back."""
 
 class ChatRole(_ChatRole, metaclass=_ChatRoleEnumTypeWrapper):
     """Who speaks in a chat message."""
@@ -46,6 +48,8 @@ CHAT_ROLE_USER: ChatRole.ValueType  # 2
 """The caller."""
 CHAT_ROLE_ASSISTANT: ChatRole.ValueType  # 3
 """The agent."""
+CHAT_ROLE_TOOL: ChatRole.ValueType  # 4
+"""What a tool gave back."""
 Global___ChatRole: _TypeAlias = ChatRole  # noqa: Y015
 
 class _FinishReason:
@@ -60,6 +64,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The model said all it wanted, or a stop text was met."""
     FINISH_REASON_LENGTH: _FinishReason.ValueType  # 2
     """max_tokens was reached."""
+    FINISH_REASON_TOOLS: _FinishReason.ValueType  # 3
+    """The model waits for the tools it asked for; Generate follows again when they have answered."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why writing ended."""
@@ -70,6 +76,8 @@ FINISH_REASON_STOP: FinishReason.ValueType  # 1
 """The model said all it wanted, or a stop text was met."""
 FINISH_REASON_LENGTH: FinishReason.ValueType  # 2
 """max_tokens was reached."""
+FINISH_REASON_TOOLS: FinishReason.ValueType  # 3
+"""The model waits for the tools it asked for; Generate follows again when they have answered."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
@@ -80,23 +88,95 @@ class ChatMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_NAME_FIELD_NUMBER: _builtins.int
+    TOOL_ARGUMENTS_FIELD_NUMBER: _builtins.int
     role: Global___ChatRole.ValueType
     """Who says it; required."""
     text: _builtins.str
     """What is said."""
+    tool_call_id: _builtins.str
+    """For ASSISTANT: the tool it asked for, with the two fields below. For TOOL: the request this answers. Otherwise empty."""
+    tool_name: _builtins.str
+    """Name of the tool; with tool_call_id."""
+    tool_arguments: _builtins.str
+    """Arguments as a JSON object; with tool_call_id, for ASSISTANT."""
     def __init__(
         self,
         *,
         role: Global___ChatRole.ValueType = ...,
         text: _builtins.str = ...,
+        tool_call_id: _builtins.str = ...,
+        tool_name: _builtins.str = ...,
+        tool_arguments: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text", "tool_arguments", b"tool_arguments", "tool_call_id", b"tool_call_id", "tool_name", b"tool_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
+
+@_typing.final
+class ToolDeclaration(_message.Message):
+    """A tool the model may ask for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_SCHEMA_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, letters, digits and underscores; required."""
+    description: _builtins.str
+    """What it does, for the model."""
+    parameters_schema: _builtins.str
+    """Its parameters as a JSON Schema of an object."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        parameters_schema: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "parameters_schema", b"parameters_schema"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolDeclaration: _TypeAlias = ToolDeclaration  # noqa: Y015
+
+@_typing.final
+class ToolRequested(_message.Message):
+    """The model of the run in the envelope asks for a tool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_INDEX_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    call_index: _builtins.int
+    """Counts the requests of the run from 0 without gaps."""
+    name: _builtins.str
+    """Name of the tool."""
+    arguments: _builtins.str
+    """Arguments as a JSON object."""
+    def __init__(
+        self,
+        *,
+        call_index: _builtins.int = ...,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "call_index", b"call_index", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolRequested: _TypeAlias = ToolRequested  # noqa: Y015
 
 @_typing.final
 class PrimePrompt(_message.Message):
@@ -134,6 +214,7 @@ class Generate(_message.Message):
     TOP_P_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
     """At most this many tokens, at least 1."""
     temperature: _builtins.float
@@ -150,6 +231,10 @@ class Generate(_message.Message):
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Generation ends before any of these; may be empty."""
 
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolDeclaration]:
+        """Tools the model may ask for; may be empty."""
+
     def __init__(
         self,
         *,
@@ -159,10 +244,11 @@ class Generate(_message.Message):
         top_p: _builtins.float = ...,
         seed: _builtins.int = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        tools: _abc.Iterable[Global___ToolDeclaration] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "messages", b"messages", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "messages", b"messages", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "tools", b"tools", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from voice_agent.v1 import audio_pb2 as _audio_pb2
+from voice_agent.v1 import timing_pb2 as _timing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -131,12 +132,17 @@ class SessionReady(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    SCORES_END_OF_TURN_FIELD_NUMBER: _builtins.int
+    scores_end_of_turn: _builtins.bool
+    """True when the node answers ScoreEndOfTurn."""
     def __init__(
         self,
+        *,
+        scores_end_of_turn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scores_end_of_turn", b"scores_end_of_turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,3 +259,73 @@ class CancelTranscription(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelTranscription: _TypeAlias = CancelTranscription  # noqa: Y015
+
+@_typing.final
+class ScoreEndOfTurn(_message.Message):
+    """Judge from the sound of a turn whether the caller has finished."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    START_OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    END_OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    utterance_id: _builtins.int
+    """The turn, from 1."""
+    revision: _builtins.int
+    """Counts the requests of one utterance from 1; a higher one supersedes those before it."""
+    start_offset_samples: _builtins.int
+    """First sample of the turn; origin: first caller sample of the session. The engine may look at the end only."""
+    end_offset_samples: _builtins.int
+    """One past the last sample wanted, same origin."""
+    def __init__(
+        self,
+        *,
+        utterance_id: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        start_offset_samples: _builtins.int = ...,
+        end_offset_samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset_samples", b"end_offset_samples", "revision", b"revision", "start_offset_samples", b"start_offset_samples", "utterance_id", b"utterance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreEndOfTurn: _TypeAlias = ScoreEndOfTurn  # noqa: Y015
+
+@_typing.final
+class EndOfTurnScored(_message.Message):
+    """How likely it is that the caller has finished."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    TIMING_FIELD_NUMBER: _builtins.int
+    utterance_id: _builtins.int
+    """Echo of ScoreEndOfTurn.utterance_id."""
+    revision: _builtins.int
+    """Echo of ScoreEndOfTurn.revision."""
+    probability: _builtins.float
+    """0: surely goes on, 1: surely finished."""
+    @_builtins.property
+    def timing(self) -> _timing_pb2.WorkTiming:
+        """What the work cost."""
+
+    def __init__(
+        self,
+        *,
+        utterance_id: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        probability: _builtins.float = ...,
+        timing: _timing_pb2.WorkTiming | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["probability", b"probability", "revision", b"revision", "timing", b"timing", "utterance_id", b"utterance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndOfTurnScored: _TypeAlias = EndOfTurnScored  # noqa: Y015

@@ -26,7 +26,7 @@ from voice_agent.v1 import sensitivity_pb2 as voice__agent_dot_v1_dot_sensitivit
 from voice_agent.v1 import timing_pb2 as voice__agent_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evoice_agent/v1/synthesis.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"N\n\nSynthesize\x12\x15\n\rsegment_index\x18\x01 \x01(\r\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x15\n\rspeaking_rate\x18\x03 \x01(\x02\"j\n\x0eSynthesisEnded\x12\x15\n\rsegment_index\x18\x01 \x01(\r\x12\x15\n\rtotal_samples\x18\x02 \x01(\x04\x12*\n\x06timing\x18\x03 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTimingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1evoice_agent/v1/synthesis.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"N\n\nSynthesize\x12\x15\n\rsegment_index\x18\x01 \x01(\r\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x15\n\rspeaking_rate\x18\x03 \x01(\x02\"\x8b\x01\n\x0eSynthesisEnded\x12\x15\n\rsegment_index\x18\x01 \x01(\r\x12\x15\n\rtotal_samples\x18\x02 \x01(\x04\x12*\n\x06timing\x18\x03 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming\x12\x1f\n\x17word_end_offset_samples\x18\x04 \x03(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNTHESIZE'].fields_by_name['text']._serialized_options = b'\210\265\030\001'
   _globals['_SYNTHESIZE']._serialized_start=113
   _globals['_SYNTHESIZE']._serialized_end=191
-  _globals['_SYNTHESISENDED']._serialized_start=193
-  _globals['_SYNTHESISENDED']._serialized_end=299
+  _globals['_SYNTHESISENDED']._serialized_start=194
+  _globals['_SYNTHESISENDED']._serialized_end=333
 # @@protoc_insertion_point(module_scope)

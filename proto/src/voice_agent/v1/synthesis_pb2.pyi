@@ -3,8 +3,10 @@
 isort:skip_file
 Speaking, on the inference stream."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from voice_agent.v1 import timing_pb2 as _timing_pb2
 import builtins as _builtins
 import sys
@@ -56,6 +58,7 @@ class SynthesisEnded(_message.Message):
     SEGMENT_INDEX_FIELD_NUMBER: _builtins.int
     TOTAL_SAMPLES_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    WORD_END_OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
     segment_index: _builtins.int
     """The segment."""
     total_samples: _builtins.int
@@ -64,16 +67,23 @@ class SynthesisEnded(_message.Message):
     def timing(self) -> _timing_pb2.WorkTiming:
         """What it cost."""
 
+    @_builtins.property
+    def word_end_offset_samples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each word of the text (cut at white space), one past its last sample, counted from the segment's first; does
+        not fall. Empty when the engine does not tell.
+        """
+
     def __init__(
         self,
         *,
         segment_index: _builtins.int = ...,
         total_samples: _builtins.int = ...,
         timing: _timing_pb2.WorkTiming | None = ...,
+        word_end_offset_samples: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["segment_index", b"segment_index", "timing", b"timing", "total_samples", b"total_samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["segment_index", b"segment_index", "timing", b"timing", "total_samples", b"total_samples", "word_end_offset_samples", b"word_end_offset_samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
