@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from voice_contract.failures import FailureReason
-from voice_contract.messages import FinishReason, Phase, TranscribeKind, WorkTiming
+from voice_contract.messages import FinishReason, Phase, ToolDeclaration, TranscribeKind, WorkTiming
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.commands import ToEdge, ToInference
 from voice_orchestrator.session.deadlines import DEADLINES
 from voice_orchestrator.session.phases import PHASE_EDGES
-from voice_orchestrator.session.policy import SessionPolicy
+from voice_orchestrator.session.policy import SessionPolicy, ToolPolicy
 from voice_orchestrator.session.reducer import Transition, reduce
 from voice_orchestrator.session.state import SessionState, initial_state
 
 LLD: Final = Path(__file__).resolve().parent.parent / "docs" / "LLD.md"
 BEGIN: Final = "<!-- reducer:begin -->"
 END: Final = "<!-- reducer:end -->"
+TOOL: Final = ToolDeclaration(name="look_up", description="Looks something up", parameters_schema="{}")
 EVENT_TYPES: Final[tuple[type[Any], ...]] = typing.get_args(e.SessionEvent)
 
 
@@ -46,6 +47,16 @@ def fitting(kind: type[Any], state: SessionState) -> e.SessionEvent:
         "listens": True,
         "speaks": True,
         "detail": "",
+        "scores_end_of_turn": False,
+        "no_speech_probability": 0.1,
+        "probability": 0.9,
+        "word_ends": (),
+        "key": "5",
+        "name": "look_up",
+        "arguments": "{}",
+        "result": "none",
+        "call_index": sum(1 for call in state.tools if run is not None and call.run_id == run.id),
+        "call_id": state.tools[0].id if state.tools else 1,
     }
     values: dict[str, Any] = {}
     hints = typing.get_type_hints(kind)
@@ -59,23 +70,26 @@ def fitting(kind: type[Any], state: SessionState) -> e.SessionEvent:
 
 def sessions() -> dict[Phase, list[SessionState]]:
     """Typical states of each phase, made by feeding events."""
-    fresh = initial_state(SessionPolicy(system_text="Be brief."))
+    fresh = initial_state(SessionPolicy(system_text="Be brief.", tools=ToolPolicy(declarations=(TOOL,))))
     connecting = reduce(fresh, e.CallOpened(at_ms=0, listens=True, speaks=True)).state
-    active = reduce(connecting, e.InferenceReady(at_ms=10)).state
+    active = reduce(connecting, e.InferenceReady(at_ms=10, scores_end_of_turn=True)).state
     speaking = reduce(active, e.SpeechStarted(at_ms=1_000, offset_samples=16_000, spoken_at_ms=900)).state
     trailing = reduce(speaking, e.SpeechEnded(at_ms=2_000, offset_samples=28_800, spoken_at_ms=1_800)).state
-    waiting = reduce(trailing, e.Tick(at_ms=2_300)).state
+    judged = feed(trailing, e.EndOfTurnScored)
+    early = feed(feed(judged, e.CallerTranscribed), e.ReplyText)
+    waiting = reduce(judged, e.Tick(at_ms=2_300)).state
     answered = feed(waiting, e.CallerTranscribed)
+    looking_up = feed(answered, e.ToolRequested)
     writing = feed(answered, e.ReplyText)
     sounding = feed(writing, e.SegmentSounded)
     playing = feed(feed(feed(sounding, e.ReplyEnded), e.SegmentSynthesised), e.SegmentStarted)
-    paused = reduce(playing, e.SpeechStarted(at_ms=2_900, offset_samples=44_000, spoken_at_ms=2_800)).state
+    paused = reduce(playing, e.SpeechStarted(at_ms=3_900, offset_samples=60_000, spoken_at_ms=3_800)).state
     ended = reduce(active, e.CallerHungUp(at_ms=20)).state
     return {
         Phase.CREATED: [fresh],
         Phase.CONNECTING: [connecting],
-        Phase.ACTIVE: [active, speaking, trailing],
-        Phase.PROCESSING: [waiting, answered, writing],
+        Phase.ACTIVE: [active, speaking, trailing, early],
+        Phase.PROCESSING: [waiting, answered, looking_up, writing],
         Phase.RESPONDING: [sounding, playing, paused],
         Phase.TERMINATED: [ended],
     }

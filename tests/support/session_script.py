@@ -21,11 +21,17 @@ from voice_orchestrator.session.state import SessionState, initial_state
 M = TypeVar("M")
 
 NO_COST = WorkTiming()
+QUIET_TURNS = TurnTakingPolicy(partial_interval_ms=0, preemptive_generation=False)
+PLAIN_INTERRUPTIONS = InterruptionPolicy(echo_guard_ms=0)
 
 
 def policy(**changes: Any) -> SessionPolicy:
-    """A policy without greeting and partial transcripts, so that a script says only what it is about."""
-    defaults: dict[str, Any] = {"system_text": "Be brief.", "turn_taking": TurnTakingPolicy(partial_interval_ms=0)}
+    """A policy without greeting, partials, speculation and echo guard: a script says only what it is about."""
+    defaults: dict[str, Any] = {
+        "system_text": "Be brief.",
+        "turn_taking": QUIET_TURNS,
+        "interruptions": PLAIN_INTERRUPTIONS,
+    }
     return SessionPolicy(**{**defaults, **changes})
 
 
@@ -83,10 +89,10 @@ class Script:
 
     # --- what happens often
 
-    def open(self, *, listens: bool = True, speaks: bool = True) -> "Script":
+    def open(self, *, listens: bool = True, speaks: bool = True, scores: bool = False) -> "Script":
         """The call is open and the node is ready."""
         self.do(e.CallOpened, listens=listens, speaks=speaks)
-        self.do(e.InferenceReady)
+        self.do(e.InferenceReady, scores_end_of_turn=scores)
         return self
 
     def start_speaking(self) -> tuple[c.Command, ...]:
@@ -110,6 +116,7 @@ class Script:
             kind=TranscribeKind.FINAL if final else TranscribeKind.PARTIAL,
             text=text,
             mean_log_probability=log_probability,
+            no_speech_probability=0.1,
             timing=NO_COST,
         )
 
@@ -152,7 +159,12 @@ class Script:
     def synthesise(self, index: int, samples: int = 16_000) -> tuple[c.Command, ...]:
         """All sound of a segment is there."""
         return self.do(
-            e.SegmentSynthesised, run_id=self.run_id, segment_index=index, total_samples=samples, timing=NO_COST
+            e.SegmentSynthesised,
+            run_id=self.run_id,
+            segment_index=index,
+            total_samples=samples,
+            timing=NO_COST,
+            word_ends=(),
         )
 
     def start(self, index: int) -> tuple[c.Command, ...]:

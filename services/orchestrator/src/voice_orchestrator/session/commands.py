@@ -9,6 +9,7 @@
     FlushRun           drop the run's sound and have the edge drop and report; answered by PlayoutReported
     DropRun            drop the run's sound; nothing of it was released, the edge knows nothing of it
     CloseRun           the run has no more sound; when the last has left tell the edge; answered by PlayoutReported
+    CallTool           have a tool work; answered by ToolReturned or ToolFailed, whatever becomes of its run
     EndCall            the call is over; the last command of a session, exactly once
 
 A run is cancelled before another is started, and playout is stopped before new sound is released.
@@ -25,15 +26,18 @@ from voice_contract.messages import (
     Generate,
     PhaseChanged,
     PrimePrompt,
+    RunHeard,
+    ScoreEndOfTurn,
     SessionConfigure,
+    SpeculationEnded,
     Synthesize,
     Transcribe,
     Transcript,
     TurnLatency,
 )
 
-InferenceMessage = Transcribe | CancelTranscription | PrimePrompt | Generate | Synthesize | CancelRun
-EdgeMessage = PhaseChanged | Transcript | BargeIn | TurnLatency | Failure
+InferenceMessage = Transcribe | CancelTranscription | ScoreEndOfTurn | PrimePrompt | Generate | Synthesize | CancelRun
+EdgeMessage = PhaseChanged | Transcript | BargeIn | TurnLatency | RunHeard | SpeculationEnded | Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,16 @@ class CloseRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallTool:
+    """Have a tool work. `call_id` is its idempotency key: counted in the session, never used twice."""
+
+    call_id: int
+    name: str
+    arguments: str
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndCall:
     """The call is over."""
 
@@ -120,5 +134,6 @@ Command = (
     | FlushRun
     | DropRun
     | CloseRun
+    | CallTool
     | EndCall
 )

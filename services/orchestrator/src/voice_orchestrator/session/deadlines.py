@@ -6,43 +6,68 @@ cannot be armed and forgotten.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from voice_contract.failures import Failure, FailureReason, Stage
-from voice_contract.messages import BargeInOutcome, EndCause, Phase
+from voice_contract.messages import BargeInCause, EndCause, Phase
+from voice_orchestrator.session.barge_in import confirm, duration_due, time_out, timeout_due, words_due
+from voice_orchestrator.session.complete_turns import finish_keys
 from voice_orchestrator.session.ending import end_call
-from voice_orchestrator.session.runs import fail_run, settle_flush
-from voice_orchestrator.session.state import SessionState
+from voice_orchestrator.session.endpointing import commit_due, speculation_due
+from voice_orchestrator.session.hearing import settle_flush
+from voice_orchestrator.session.policy import LineKind
+from voice_orchestrator.session.runs import fail_run, start_line
+from voice_orchestrator.session.speech import end_long_turn, resume_turn, resumption_due
+from voice_orchestrator.session.state import Run, SessionState, Turn
 from voice_orchestrator.session.step import Step
-from voice_orchestrator.session.turns import (
-    commit_due_at_ms,
-    confirm_barge_in,
-    end_long_turn,
-    end_pause,
-    fail_transcription,
+from voice_orchestrator.session.tools import tools_overran
+from voice_orchestrator.session.transcripts import (
+    end_of_turn_overran,
     request_partial,
+    request_words_over_agent,
+    transcription_overran,
 )
+
+
+class Owner(Enum):
+    """What must be there for a deadline to be armed; most of a session's time little is."""
+
+    CALL = "call"
+    TURN = "turn"
+    RUN = "run"
+    WATCH = "watch"
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """One row: `due_ms` in session milliseconds, None while it is not armed."""
+    """One row: `due_ms` in session milliseconds, None while it is not armed; read only while its owner is there."""
 
     name: str
+    owner: Owner
     due_ms: Callable[[SessionState], int | None]
     act: Callable[[Step], None]
 
 
+def _quiet(state: SessionState) -> bool:
+    return state.listens and state.phase is Phase.ACTIVE and state.turn is None and state.run is None and not state.keys
+
+
 def _idle_due(state: SessionState) -> int | None:
-    quiet = state.phase is Phase.ACTIVE and state.turn is None and state.run is None
-    return state.quiet_since_ms + state.policy.limits.idle_ms if quiet and state.listens else None
+    return state.quiet_since_ms + state.policy.limits.idle_ms if _quiet(state) else None
 
 
-def _commit_due(state: SessionState) -> int | None:
-    turn = state.turn
-    if turn is None or turn.speaking or turn.committed_at_ms is not None or state.run is not None:
+def _away_due(state: SessionState) -> int | None:
+    away = state.policy.away
+    if state.away_prompts >= len(away.prompts) or not state.speaks or not _quiet(state):
         return None
-    return commit_due_at_ms(turn, state.policy.turn_taking.min_delay_ms)
+    return state.quiet_since_ms + away.user_away_timeout_ms
+
+
+def _prompt_away_caller(step: Step) -> None:
+    count = step.state.away_prompts
+    step.change(away_prompts=count + 1)
+    start_line(step, step.policy.away.prompts[count], LineKind.AWAY, None)
 
 
 def _partial_due(state: SessionState) -> int | None:
@@ -56,16 +81,14 @@ def _long_turn_due(state: SessionState) -> int | None:
     return turn.started_at_ms + state.policy.turn_taking.max_turn_ms
 
 
-def _barge_in_due(state: SessionState) -> int | None:
-    if state.watch is None or state.turn is None or not state.turn.speaking:
-        return None
-    return state.watch.onset_ms + state.policy.interruptions.min_duration_ms
+def _flush_due(state: SessionState) -> int | None:
+    return state.flushing.deadline_ms if state.flushing is not None else None
 
 
-def _pause_due(state: SessionState) -> int | None:
-    if state.watch is None:
+def _tools_due(state: SessionState) -> int | None:
+    if not state.tools:
         return None
-    return state.watch.paused_at_ms + state.policy.interruptions.decide_timeout_ms
+    return min((call.deadline_ms for call in state.tools if call.deadline_ms is not None), default=None)
 
 
 def _overran(stage: Stage) -> Callable[[Step], None]:
@@ -85,48 +108,83 @@ def _connect_overran(step: Step) -> None:
     end_call(step, EndCause.INFERENCE_UNAVAILABLE, failure)
 
 
-def _transcription_overran(step: Step) -> None:
-    fail_transcription(step, FailureReason.DEADLINE_EXCEEDED, "transcription overran its deadline")
-
-
 def _nothing(step: Step) -> None:
-    """The commit itself happens where every event ends, in `settle_turn`."""
+    """What is due happens where every event ends, in `settle_turn`."""
     del step
 
 
+def _turn(state: SessionState) -> Turn:
+    assert state.turn is not None, "read while there is a turn only"
+    return state.turn
+
+
+def _run(state: SessionState) -> Run:
+    assert state.run is not None, "read while there is a run only"
+    return state.run
+
+
 DEADLINES: Final = (
-    Deadline("call_length", lambda s: s.call_deadline_ms, lambda step: end_call(step, EndCause.MAX_LENGTH, None)),
-    Deadline("connect", lambda s: s.connect_deadline_ms, _connect_overran),
-    Deadline("idle", _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
-    Deadline("barge_in", _barge_in_due, confirm_barge_in),
-    Deadline("barge_in_decision", _pause_due, lambda step: end_pause(step, BargeInOutcome.TIMED_OUT)),
-    Deadline(
-        "flush_report", lambda s: s.flushing.deadline_ms if s.flushing else None, lambda st: settle_flush(st, None)
-    ),
-    Deadline("writing", lambda s: s.run.writing_deadline_ms if s.run else None, _overran(Stage.LLM)),
-    Deadline("synthesis", lambda s: s.run.synthesis_deadline_ms if s.run else None, _overran(Stage.TTS)),
-    Deadline("playout", lambda s: s.run.playout_deadline_ms if s.run else None, _overran(Stage.EDGE)),
-    Deadline("transcription", lambda s: s.turn.transcription_deadline_ms if s.turn else None, _transcription_overran),
-    Deadline("long_turn", _long_turn_due, end_long_turn),
-    Deadline("partial", _partial_due, request_partial),
-    Deadline("commit", _commit_due, _nothing),
+    Deadline("call_length", Owner.CALL, lambda s: s.call_deadline_ms, lambda s: end_call(s, EndCause.MAX_LENGTH, None)),
+    Deadline("connect", Owner.CALL, lambda s: s.connect_deadline_ms, _connect_overran),
+    Deadline("idle", Owner.CALL, _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
+    Deadline("away", Owner.CALL, _away_due, _prompt_away_caller),
+    Deadline("keys", Owner.CALL, lambda s: s.keys_due_ms, finish_keys),
+    Deadline("words_over_agent", Owner.WATCH, words_due, request_words_over_agent),
+    Deadline("speech_over_agent", Owner.WATCH, duration_due, lambda step: confirm(step, BargeInCause.DURATION)),
+    Deadline("false_interruption", Owner.WATCH, timeout_due, time_out),
+    Deadline("resumed_turn", Owner.TURN, resumption_due, resume_turn),
+    Deadline("flush_report", Owner.CALL, _flush_due, lambda step: settle_flush(step, None)),
+    Deadline("writing", Owner.RUN, lambda s: _run(s).writing_deadline_ms, _overran(Stage.LLM)),
+    Deadline("synthesis", Owner.RUN, lambda s: _run(s).synthesis_deadline_ms, _overran(Stage.TTS)),
+    Deadline("playout", Owner.RUN, lambda s: _run(s).playout_deadline_ms, _overran(Stage.EDGE)),
+    Deadline("tools", Owner.CALL, _tools_due, tools_overran),
+    Deadline("transcription", Owner.TURN, lambda s: _turn(s).transcription_deadline_ms, transcription_overran),
+    Deadline("end_of_turn", Owner.TURN, lambda s: _turn(s).score_deadline_ms, end_of_turn_overran),
+    Deadline("long_turn", Owner.TURN, _long_turn_due, end_long_turn),
+    Deadline("partial", Owner.TURN, _partial_due, request_partial),
+    Deadline("speculation", Owner.TURN, speculation_due, _nothing),
+    Deadline("commit", Owner.TURN, commit_due, _nothing),
 )
 """In the order in which they are looked at when several are due."""
+
+
+def _present(state: SessionState, owner: Owner) -> bool:
+    if owner is Owner.TURN:
+        return state.turn is not None
+    if owner is Owner.RUN:
+        return state.run is not None
+    return owner is Owner.CALL or state.watch is not None
+
+
+_ROWS: Final = {
+    (turn, run, watch): tuple(
+        row.due_ms
+        for row in DEADLINES
+        if {Owner.CALL: True, Owner.TURN: turn, Owner.RUN: run, Owner.WATCH: watch}[row.owner]
+    )
+    for turn in (False, True)
+    for run in (False, True)
+    for watch in (False, True)
+}
 
 
 def next_deadline(state: SessionState) -> int | None:
     """When the session wants a Tick, session milliseconds; None when it waits for nothing."""
     if state.phase is Phase.TERMINATED:
         return None
-    due = [at_ms for row in DEADLINES if (at_ms := row.due_ms(state)) is not None]
-    return min(due, default=None)
+    earliest: int | None = None
+    for due in _ROWS[(state.turn is not None, state.run is not None, state.watch is not None)]:
+        at_ms = due(state)
+        if at_ms is not None and (earliest is None or at_ms < earliest):
+            earliest = at_ms
+    return earliest
 
 
 def on_tick(step: Step) -> None:
     """Acts on every deadline that is due."""
     acted = False
     for row in DEADLINES:
-        due_ms = row.due_ms(step.state)
+        due_ms = row.due_ms(step.state) if _present(step.state, row.owner) else None
         if due_ms is not None and due_ms <= step.now_ms:
             row.act(step)
             acted = True

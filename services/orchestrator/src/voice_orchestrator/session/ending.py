@@ -5,10 +5,12 @@ from typing import Final
 from voice_contract.failures import RETRYABLE, Failure, Stage
 from voice_contract.messages import AudioFormat, ChatRole, EndCause, Phase, SessionConfigure
 from voice_orchestrator.session import events
-from voice_orchestrator.session.commands import ConnectInference, DropRun, EndCall, FlushRun
-from voice_orchestrator.session.history import played_text, with_message
-from voice_orchestrator.session.runs import prime, settle_flush, start_line
-from voice_orchestrator.session.state import RunStatus
+from voice_orchestrator.session.commands import ConnectInference, EndCall
+from voice_orchestrator.session.hearing import abandon_run, prime, settle_flush
+from voice_orchestrator.session.history import with_entry
+from voice_orchestrator.session.policy import LineKind
+from voice_orchestrator.session.runs import start_line
+from voice_orchestrator.session.state import Run, RunStatus, Said
 from voice_orchestrator.session.step import Step
 
 RECONNECT_DELAYS_MS: Final = (0, 100, 200, 400, 500)
@@ -46,15 +48,17 @@ def _connect(step: Step) -> None:
     step.emit(ConnectInference(configure=configure, delay_ms=delay_ms))
 
 
-def on_inference_ready(step: Step) -> None:
+def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
     """The node took the session: greet the first time, go on with the kept turn otherwise."""
     if step.state.phase is not Phase.CONNECTING:
         step.ignore("already_connected")
         return
-    step.change(connect_deadline_ms=None, connect_attempts=0, quiet_since_ms=step.now_ms)
+    step.change(
+        connect_deadline_ms=None, connect_attempts=0, quiet_since_ms=step.now_ms, scores=event.scores_end_of_turn
+    )
     step.enter(Phase.ACTIVE)
     if step.policy.greeting and not step.state.greeted and step.turn is None:
-        start_line(step, step.policy.greeting, None)
+        start_line(step, step.policy.greeting, LineKind.GREETING, None)
     step.change(greeted=True)
     if step.turn is None:
         prime(step)
@@ -74,35 +78,34 @@ def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
         return
     if step.state.phase is not Phase.CONNECTING:
         step.report_failure(Stage.LINK, event.reason, event.detail)
-    _abandon_run(step)
-    turn = step.turn
-    if turn is not None and (turn.committed_at_ms is None or not turn.text):
-        step.change(turn=None)
+    run = step.run
+    unheard_greeting = run is not None and run.line is LineKind.GREETING and run.status is RunStatus.SILENT
+    abandon_run(step)
+    step.change(greeted=step.state.greeted and not unheard_greeting)
+    _keep_words(step, run)
     _connect(step)
 
 
-def _abandon_run(step: Step) -> None:
-    """Ends the run of a node that is gone: no cancel can reach it."""
-    run = step.run
-    if run is None:
+def _keep_words(step: Step, run: Run | None) -> None:
+    """A turn whose words are known is answered by the next node; of another one what is known is remembered."""
+    turn = step.turn
+    if turn is None:
         return
-    if run.status is RunStatus.SILENT:
-        step.emit(DropRun(run_id=run.id))
-    else:
-        settle_flush(step, None)
-        if step.state.speaks:
-            step.emit(FlushRun(run_id=run.id))
-        heard = with_message(step.state.history, ChatRole.USER, run.user_text)
-        step.change(history=with_message(heard, ChatRole.ASSISTANT, played_text(run.segments)))
-    step.change(run=None, watch=None)
+    if turn.text and not turn.speaking:
+        step.change_turn(turn, score_deadline_ms=None, partial_pending=False)
+        return
+    known = run.user_text if run is not None and run.turn_id == turn.id else turn.prefix
+    step.change(turn=None, history=with_entry(step.state.history, Said(role=ChatRole.USER, text=known)))
 
 
 def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:
     """Ends the session; nothing is accepted after it."""
+    abandon_run(step)
     settle_flush(step, None)
-    _abandon_run(step)
     step.change(
         turn=None,
+        keys="",
+        keys_due_ms=None,
         connect_deadline_ms=None,
         call_deadline_ms=None,
     )

@@ -44,9 +44,10 @@ class CallerTyped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceReady:
-    """The inference node took the session."""
+    """The inference node took the session. `scores_end_of_turn`: it can judge whether a turn is over."""
 
     at_ms: int
+    scores_end_of_turn: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ class CallerTranscribed:
     kind: TranscribeKind
     text: str
     mean_log_probability: float
+    no_speech_probability: float
     timing: WorkTiming
 
 
@@ -97,6 +99,62 @@ class TranscriptionFailed:
     utterance_id: int
     reason: FailureReason
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOfTurnScored:
+    """The answer to a ScoreEndOfTurn: how likely it is that the caller has finished, 0 to 1."""
+
+    at_ms: int
+    utterance_id: int
+    revision: int
+    probability: float
+    timing: WorkTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOfTurnFailed:
+    """A ScoreEndOfTurn failed."""
+
+    at_ms: int
+    utterance_id: int
+    reason: FailureReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerKeyed:
+    """The caller pressed a key: one of 0-9, A-D, * and #."""
+
+    at_ms: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkPressed:
+    """The caller pressed the button to talk, at `offset_samples`, which was spoken at `spoken_at_ms`."""
+
+    at_ms: int
+    offset_samples: int
+    spoken_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkReleased:
+    """The caller let the button go."""
+
+    at_ms: int
+    offset_samples: int
+    spoken_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerSoundLost:
+    """The edge stopped sending the caller's sound; the last of it ended at `offset_samples`."""
+
+    at_ms: int
+    offset_samples: int
+    spoken_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +180,36 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequested:
+    """The model asks for a tool before it goes on; `arguments` is a JSON object."""
+
+    at_ms: int
+    run_id: int
+    call_index: int
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolReturned:
+    """A tool answered."""
+
+    at_ms: int
+    call_id: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFailed:
+    """A tool answered with an error, or did not answer."""
+
+    at_ms: int
+    call_id: int
+    reason: FailureReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSounded:
     """The first sound of a segment arrived from inference."""
 
@@ -132,12 +220,13 @@ class SegmentSounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentSynthesised:
-    """All sound of a segment arrived."""
+    """All sound of a segment arrived. `word_ends`: one past each word's last sample, empty when they are not told."""
 
     at_ms: int
     run_id: int
     segment_index: int
     total_samples: int
+    word_ends: tuple[int, ...]
     timing: WorkTiming
 
 
@@ -212,8 +301,17 @@ SessionEvent = (
     | SpeechEnded
     | CallerTranscribed
     | TranscriptionFailed
+    | EndOfTurnScored
+    | EndOfTurnFailed
+    | CallerKeyed
+    | TalkPressed
+    | TalkReleased
+    | CallerSoundLost
     | ReplyText
     | ReplyEnded
+    | ToolRequested
+    | ToolReturned
+    | ToolFailed
     | SegmentSounded
     | SegmentSynthesised
     | RunFailed

@@ -1,90 +1,164 @@
-"""The life of a run: writing, segmenting, synthesis, release, playing, and its one end."""
+"""The work of a run: writing, segmenting, synthesis; begun early or at the commit, adopted, held, failed."""
 
-from dataclasses import replace
-
-from voice_contract.audio import ms_from_samples
 from voice_contract.failures import FailureReason, Stage
 from voice_contract.messages import (
+    BargeInCause,
+    BargeInOutcome,
     CancelRun,
-    ChatRole,
+    ChatMessage,
+    FinishReason,
     Generate,
-    Phase,
-    PrimePrompt,
-    Speaker,
+    SpeculationOutcome,
     Synthesize,
-    Transcript,
-    TranscriptKind,
 )
 from voice_orchestrator.session import events
-from voice_orchestrator.session.commands import CloseRun, DropRun, FlushRun, ReleaseRun
-from voice_orchestrator.session.history import heard_text, played_text, prompt, system_message, with_message
-from voice_orchestrator.session.latency import turn_latency
-from voice_orchestrator.session.segmentation import split_all, split_ready
-from voice_orchestrator.session.state import (
-    Flushing,
-    LatencyMarks,
-    Run,
-    RunKind,
-    RunStatus,
-    Segment,
-    Turn,
+from voice_orchestrator.session.commands import CloseRun
+from voice_orchestrator.session.evolve import evolved
+from voice_orchestrator.session.hearing import (
+    announce_decision,
+    announce_segment,
+    announce_speculation,
+    cancel_silent_run,
+    end_run,
+    flush_run,
+    release,
+    requested,
+    segments_with,
+    watch_playout,
 )
+from voice_orchestrator.session.history import as_message, played_text, prompt, whole_text
+from voice_orchestrator.session.policy import LineKind
+from voice_orchestrator.session.segmentation import split_all, split_ready
+from voice_orchestrator.session.state import LatencyMarks, Run, RunKind, RunStatus, Segment, Turn
 from voice_orchestrator.session.step import Step
+from voice_orchestrator.session.tool_record import tool_entries
+from voice_orchestrator.session.tools import start_held_tools
 
 SEGMENTS_AHEAD_MAX = 3
 """Segments synthesised or being synthesised that were not played yet: bounds what an interruption throws away."""
+
+SEGMENTS_AHEAD_SPECULATIVE = 1
+"""The same while the turn is not committed: only what the commit releases at once."""
 
 
 # --- beginning
 
 
-def prime(step: Step) -> None:
-    """Has the conversation so far evaluated into the model's cache, before it is needed."""
-    step.to_inference(PrimePrompt(messages=(system_message(step.policy), *step.state.history)))
+def start_reply(step: Step, turn: Turn, *, speculative: bool) -> Run:
+    """Has the model answer the turn; `speculative`: silently, until the turn is committed."""
+    run = _open_run(step, RunKind.REPLY, None, turn, speculative=speculative)
+    run = step.change_run(run, writing_deadline_ms=step.now_ms + step.policy.deadlines.first_token_ms)
+    generate(step, run, prompt(step.policy, step.state.history, run.user_text), with_tools=True)
+    return run
 
 
-def start_reply(step: Step, turn: Turn, text: str) -> None:
-    """Has the model answer the committed turn."""
+def generate(step: Step, run: Run, messages: tuple[ChatMessage, ...], *, with_tools: bool) -> None:
+    """Has the model write."""
     generation = step.policy.generation
-    run = _open_run(step, RunKind.REPLY, turn, text)
-    step.change_run(run, writing_deadline_ms=step.now_ms + step.policy.deadlines.first_token_ms)
     step.to_inference(
         Generate(
-            messages=prompt(step.policy, step.state.history, text),
+            messages=messages,
             max_tokens=generation.max_tokens,
             temperature=generation.temperature,
             top_p=generation.top_p,
             seed=generation.seed,
             stop=generation.stop,
+            tools=step.policy.tools.declarations if with_tools else (),
         ),
         run.id,
     )
 
 
-def start_line(step: Step, line: str, turn: Turn | None) -> None:
+def start_line(step: Step, line: str, kind: LineKind, turn: Turn | None) -> None:
     """Says a line of the profile, in place of a reply to `turn` when there is one."""
-    run = _open_run(step, RunKind.LINE, turn, (turn.text if turn else None) or "")
+    run = _open_run(step, RunKind.LINE, kind, turn, speculative=False)
     _add_segments(step, run, split_all(line, first=True), written=True)
 
 
-def _open_run(step: Step, kind: RunKind, turn: Turn | None, user_text: str) -> Run:
-    marks = None
-    if turn is not None and turn.committed_at_ms is not None:
-        marks = LatencyMarks(
-            spoken_until_ms=turn.spoken_until_ms,
-            committed_at_ms=turn.committed_at_ms,
-            transcribed_at_ms=turn.transcribed_at_ms,
-        )
+def _open_run(step: Step, kind: RunKind, line: LineKind | None, turn: Turn | None, *, speculative: bool) -> Run:
     run = Run(
         id=step.state.next_run_id,
         kind=kind,
+        line=line,
         status=RunStatus.SILENT,
-        turn_id=turn.id if turn else 0,
-        user_text=user_text,
-        marks=marks,
+        answers=turn,
+        user_text=turn.words if turn else "",
+        began_at_ms=step.now_ms,
+        marks=_marks(step, turn),
+        speculative=speculative,
     )
     step.change(run=run, next_run_id=run.id + 1)
     return run
+
+
+def _marks(step: Step, turn: Turn | None) -> LatencyMarks | None:
+    if turn is None:
+        return None
+    return LatencyMarks(
+        spoken_until_ms=turn.spoken_until_ms,
+        committed_at_ms=step.now_ms if turn.committed_at_ms is None else turn.committed_at_ms,
+        transcribed_at_ms=turn.transcribed_at_ms,
+    )
+
+
+# --- between speculation and commit
+
+
+def adopt_run(step: Step, run: Run, turn: Turn) -> None:
+    """The turn of a speculative run is committed with the same words: what is ready is heard at once."""
+    if run.held:
+        announce_decision(step, run, BargeInOutcome.REJECTED, BargeInCause.NO_WORDS, turn.onset_ms)
+    announce_speculation(step, run, SpeculationOutcome.KEPT)
+    marks = run.marks
+    if marks is not None and turn.committed_at_ms is not None:
+        marks = evolved(
+            marks,
+            {
+                "spoken_until_ms": turn.spoken_until_ms,
+                "committed_at_ms": turn.committed_at_ms,
+                "transcribed_at_ms": turn.transcribed_at_ms,
+            },
+        )
+    run = step.change_run(run, speculative=False, held=False, answers=turn, user_text=turn.words, marks=marks)
+    start_held_tools(step, run)
+    if not step.state.speaks:
+        _show_text(step, run)
+        return
+    if run.sounded:
+        run = release(step, run)
+    _request_synthesis(step, run)
+
+
+def hold_run(step: Step, run: Run, onset_ms: int) -> None:
+    """The caller goes on while the reply is being prepared: it may not be heard before that is over."""
+    if run.speculative:
+        return
+    announce_decision(step, run, BargeInOutcome.PAUSED, BargeInCause.ONSET, onset_ms)
+    step.change_run(run, speculative=True, held=True)
+
+
+def discard_run(step: Step, run: Run, outcome: SpeculationOutcome, cause: BargeInCause) -> None:
+    """The turn of a speculative run went on, or has other words than the run answers."""
+    if run.held and step.turn is not None:
+        announce_decision(step, run, BargeInOutcome.CONFIRMED, cause, step.turn.onset_ms)
+    cancel_silent_run(step, run, outcome)
+
+
+def continue_reply(step: Step, run: Run) -> None:
+    """The tools the run waited for have answered: the model goes on with what they gave back."""
+    messages = list(prompt(step.policy, step.state.history, run.user_text))
+    spoken = whole_text(run.segments)
+    for call in step.state.tools:
+        if call.run_id == run.id:
+            messages += [as_message(entry) for entry in tool_entries(call, spoken)]
+            spoken = ""
+    run = step.change_run(
+        run,
+        awaits_tools=False,
+        tool_round=run.tool_round + 1,
+        writing_deadline_ms=step.now_ms + step.policy.deadlines.first_token_ms,
+    )
+    generate(step, run, tuple(messages), with_tools=run.tool_round < step.policy.tools.rounds_max)
 
 
 # --- writing and synthesis
@@ -92,40 +166,43 @@ def _open_run(step: Step, kind: RunKind, turn: Turn | None, user_text: str) -> R
 
 def on_reply_text(step: Step, run: Run, event: events.ReplyText) -> None:
     """A piece of the reply: cut what is complete into segments."""
-    if run.written:
+    if run.written or run.awaits_tools:
         step.ignore("text_after_end")
         return
-    if run.marks is not None and run.marks.first_text_at_ms is None:
-        run = step.change_run(
-            run,
-            marks=replace(run.marks, first_text_at_ms=step.now_ms),
-            writing_deadline_ms=step.now_ms + step.policy.deadlines.generation_ms,
-        )
-    ready, rest = split_ready(run.buffer + event.text, first=not run.segments)
-    _add_segments(step, replace(run, buffer=rest), ready, written=False)
+    changes: dict[str, object] = {"written_tokens": run.written_tokens + 1}
+    if not run.written_tokens or run.marks is None or run.marks.first_text_at_ms is None:
+        changes["writing_deadline_ms"] = step.now_ms + step.policy.deadlines.generation_ms
+        if run.marks is not None and run.marks.first_text_at_ms is None:
+            changes["marks"] = evolved(run.marks, {"first_text_at_ms": step.now_ms})
+    ready, changes["buffer"] = split_ready(run.buffer + event.text, first=not run.segments)
+    run = step.change_run(run, **changes)
+    if ready:
+        _add_segments(step, run, ready, written=False)
 
 
 def on_reply_ended(step: Step, run: Run, event: events.ReplyEnded) -> None:
-    """The reply is written: what is left of it is the last segment."""
-    del event  # its counts are for the report
-    if run.written:
+    """The reply is written: what is left of it is the last segment. Or the model waits for its tools."""
+    if run.written or run.awaits_tools:
         step.ignore("end_after_end")
         return
+    waits = event.reason is FinishReason.TOOLS and any(call.run_id == run.id for call in step.state.tools)
     ready = split_all(run.buffer, first=not run.segments)
-    _add_segments(step, replace(run, buffer="", writing_deadline_ms=None), ready, written=True)
+    run = step.change_run(run, buffer="", writing_deadline_ms=None, awaits_tools=waits)
+    _add_segments(step, run, ready, written=not waits)
 
 
 def _add_segments(step: Step, run: Run, texts: tuple[str, ...], *, written: bool) -> None:
     marks = run.marks
     if texts and marks is not None and marks.first_segment_at_ms is None:
-        marks = replace(marks, first_segment_at_ms=step.now_ms)
+        marks = evolved(marks, {"first_segment_at_ms": step.now_ms})
     added = tuple(Segment(text=text) for text in texts)
     run = step.change_run(run, segments=run.segments + added, marks=marks, written=written)
     if written and not run.segments:
         fail_run(step, run, Stage.LLM, FailureReason.EMPTY_RESULT, "the reply holds no words")
     elif step.state.speaks:
         _request_synthesis(step, run)
-    else:
+        _close_when_complete(step)
+    elif not run.speculative:
         _show_text(step, run)
 
 
@@ -133,62 +210,81 @@ def _show_text(step: Step, run: Run) -> None:
     """Words only: every segment is heard the moment it is complete."""
     for index, segment in enumerate(run.segments):
         if not segment.played:
-            _release(step, run)
-            _announce_segment(step, run.id, index, segment.text)
+            release(step, run)
+            announce_segment(step, run.id, index, segment.text)
+    heard = {"started": True, "played": True, "samples": 0}
     run = step.change_run(
         run,
         status=RunStatus.AUDIBLE if run.segments else run.status,
-        segments=tuple(replace(segment, started=True, played=True, samples=0) for segment in run.segments),
+        segments=tuple(evolved(segment, heard) for segment in run.segments),
     )
     if run.written:
-        _end_run(step, run, played_text(run.segments))
+        end_run(step, run, played_text(run.segments), interrupted=False)
 
 
 def _request_synthesis(step: Step, run: Run) -> None:
+    ahead_max = SEGMENTS_AHEAD_SPECULATIVE if run.speculative else SEGMENTS_AHEAD_MAX
     ahead = sum(1 for segment in run.segments if segment.requested and not segment.played)
-    segments = list(run.segments)
+    segments, waiting = list(run.segments), False
     for index, segment in enumerate(segments):
-        if ahead >= SEGMENTS_AHEAD_MAX:
-            break
-        if segment.requested:
-            continue
-        segments[index] = replace(segment, requested=True)
-        ahead += 1
-        message = Synthesize(segment_index=index, text=segment.text, speaking_rate=step.policy.speaking_rate)
-        step.to_inference(message, run.id)
+        if not segment.requested:
+            if ahead >= ahead_max:
+                break
+            segments[index] = evolved(segment, {"requested": True})
+            ahead += 1
+            message = Synthesize(segment_index=index, text=segment.text, speaking_rate=step.policy.speaking_rate)
+            step.to_inference(message, run.id)
+            waiting = True
+        elif segment.samples is None:
+            waiting = True
     deadline_ms = run.synthesis_deadline_ms
-    if deadline_ms is None and any(segment.requested and segment.samples is None for segment in segments):
+    if deadline_ms is None and waiting:
         deadline_ms = step.now_ms + step.policy.deadlines.synthesis_ms
     step.change_run(run, segments=tuple(segments), synthesis_deadline_ms=deadline_ms)
 
 
 def on_segment_sounded(step: Step, run: Run, event: events.SegmentSounded) -> None:
     """The first sound of a segment is here; the run's very first one makes it audible."""
-    if not _requested(run, event.segment_index):
+    if not requested(run, event.segment_index):
         step.ignore("segment_not_requested")
         return
-    if run.marks is not None and run.marks.first_sound_at_ms is None:
-        run = step.change_run(run, marks=replace(run.marks, first_sound_at_ms=step.now_ms))
-    _release(step, run)
+    _sound(step, run)
+
+
+def _sound(step: Step, run: Run) -> Run:
+    if not run.sounded:
+        marks = run.marks
+        if marks is not None and marks.first_sound_at_ms is None:
+            marks = evolved(marks, {"first_sound_at_ms": step.now_ms})
+        run = step.change_run(run, marks=marks, sounded=True)
+    return run if run.speculative else release(step, run)
 
 
 def on_segment_synthesised(step: Step, run: Run, event: events.SegmentSynthesised) -> None:
     """A segment is spoken completely: ask for the next, or close the run."""
-    index = event.segment_index
-    if not _requested(run, index) or run.segments[index].samples is not None:
+    index, samples = event.segment_index, event.total_samples
+    if not requested(run, index) or run.segments[index].samples is not None:
         step.ignore("segment_not_requested")
         return
-    segment = replace(run.segments[index], samples=event.total_samples, played=event.total_samples == 0)
-    segments = (*run.segments[:index], segment, *run.segments[index + 1 :])
+    spoken = {"samples": samples, "word_ends": event.word_ends, "played": samples == 0}
+    segments = segments_with(run.segments, index, evolved(run.segments[index], spoken))
     run = step.change_run(run, segments=segments, synthesis_deadline_ms=None)
-    if event.total_samples:
-        run = _release(step, run)
+    if samples:
+        run = _sound(step, run)
     _request_synthesis(step, run)
     _close_when_complete(step)
 
 
-def _requested(run: Run, index: int) -> bool:
-    return index < len(run.segments) and run.segments[index].requested
+def on_segment_played(step: Step, run: Run, event: events.SegmentPlayed) -> None:
+    """A segment's last sample left for the edge: there is room to synthesise one more."""
+    index = event.segment_index
+    if not requested(run, index) or not run.segments[index].started or run.segments[index].played:
+        step.ignore("segment_not_playing")
+        return
+    played = evolved(run.segments[index], {"played": True})
+    run = step.change_run(run, segments=segments_with(run.segments, index, played))
+    _request_synthesis(step, run)
+    watch_playout(step, step.run or run)
 
 
 def _close_when_complete(step: Step) -> None:
@@ -205,137 +301,7 @@ def _close_when_complete(step: Step) -> None:
         fail_run(step, run, Stage.TTS, FailureReason.EMPTY_RESULT, "synthesis gave no sound")
 
 
-# --- being heard
-
-
-def _release(step: Step, run: Run) -> Run:
-    """Makes a silent run audible; the turn it answers is over with that."""
-    if run.status is not RunStatus.SILENT:
-        return run
-    run = step.change_run(run, status=RunStatus.AUDIBLE)
-    if step.turn is not None and step.turn.id == run.turn_id:
-        step.change(turn=None)
-    if step.state.speaks:
-        step.emit(ReleaseRun(run_id=run.id))
-    step.enter(Phase.RESPONDING)
-    if not step.state.speaks:
-        _announce_latency(step, run)
-    return run
-
-
-def _announce_segment(step: Step, run_id: int, index: int, text: str) -> None:
-    words = Transcript(speaker=Speaker.AGENT, kind=TranscriptKind.FINAL, text=text, segment_index=index)
-    step.to_edge(words, run_id)
-
-
-def _announce_latency(step: Step, run: Run) -> None:
-    if run.marks is not None:
-        step.to_edge(turn_latency(run.turn_id, run.marks, step.now_ms), run.id)
-
-
-def on_segment_started(step: Step, run: Run, event: events.SegmentStarted) -> None:
-    """A segment's first sample left for the edge."""
-    index = event.segment_index
-    if run.status is RunStatus.SILENT or not _requested(run, index) or run.segments[index].started:
-        step.ignore("segment_not_playing")
-        return
-    first = not any(segment.started for segment in run.segments)
-    run = step.change_run(run, segments=_marked(run, index, started=True))
-    if first:
-        _announce_latency(step, run)
-    _announce_segment(step, run.id, index, run.segments[index].text)
-    watch_playout(step, run)
-
-
-def on_segment_played(step: Step, run: Run, event: events.SegmentPlayed) -> None:
-    """A segment's last sample left for the edge: there is room to synthesise one more."""
-    index = event.segment_index
-    if not _requested(run, index) or not run.segments[index].started or run.segments[index].played:
-        step.ignore("segment_not_playing")
-        return
-    run = step.change_run(run, segments=_marked(run, index, started=True, played=True))
-    _request_synthesis(step, run)
-    run = step.run or run
-    watch_playout(step, run)
-
-
-def _marked(run: Run, index: int, *, started: bool, played: bool = False) -> tuple[Segment, ...]:
-    segment = replace(run.segments[index], started=started, played=played)
-    return (*run.segments[:index], segment, *run.segments[index + 1 :])
-
-
-def watch_playout(step: Step, run: Run) -> None:
-    """Sets the time by which playing must have made progress, whenever playing is all that is waited for."""
-    deadline_ms = None
-    if run.status is RunStatus.AUDIBLE and run.written and run.synthesis_deadline_ms is None:
-        left = sum(segment.samples or 0 for segment in run.segments if not segment.played)
-        deadline_ms = step.now_ms + ms_from_samples(left) + step.policy.deadlines.playout_ms
-    step.change_run(run, playout_deadline_ms=deadline_ms)
-
-
-def on_playout_reported(step: Step, event: events.PlayoutReported) -> None:
-    """The edge played the run to its end, or says how far it got before it was flushed."""
-    flushing, run = step.state.flushing, step.run
-    if flushing is not None and flushing.run_id == event.run_id:
-        settle_flush(step, heard_text(flushing.segments, event.played_samples))
-    elif run is not None and run.closed:
-        whole = not run.truncated and event.played_samples >= run.samples_known
-        text = " ".join(segment.text for segment in run.segments)
-        _end_run(step, run, text if whole else heard_text(run.segments, event.played_samples))
-    else:
-        step.ignore("report_of_open_run")
-
-
-# --- the end
-
-
-def _end_run(step: Step, run: Run, heard: str) -> None:
-    """Ends a run that needs nothing more, with the words the caller heard of it."""
-    _remember(step, run.user_text, heard)
-    step.change(run=None, watch=None, quiet_since_ms=step.now_ms)
-    if step.turn is not None and step.turn.id == run.turn_id:
-        step.change(turn=None)
-    if step.state.phase in (Phase.PROCESSING, Phase.RESPONDING):
-        step.enter(Phase.ACTIVE)
-    if run.kind is RunKind.LINE:
-        # The model has not seen these words: the next reply should not have to wait for it to read them.
-        prime(step)
-
-
-def _remember(step: Step, user_text: str, heard: str) -> None:
-    history = with_message(step.state.history, ChatRole.USER, user_text)
-    step.change(history=with_message(history, ChatRole.ASSISTANT, heard))
-
-
-def cancel_silent_run(step: Step, run: Run) -> None:
-    """Ends a run nobody heard; the turn it answers stays open."""
-    step.to_inference(CancelRun(), run.id)
-    step.emit(DropRun(run_id=run.id))
-    step.change(run=None)
-
-
-def flush_run(step: Step, run: Run) -> None:
-    """Ends a run that is heard: its sound stops now, its words are settled when the edge reports."""
-    step.to_inference(CancelRun(), run.id)
-    settle_flush(step, None)
-    if step.state.speaks:
-        step.emit(FlushRun(run_id=run.id))
-        deadline_ms = step.now_ms + step.policy.deadlines.playout_ms
-        flushing = Flushing(run_id=run.id, user_text=run.user_text, segments=run.segments, deadline_ms=deadline_ms)
-        step.change(flushing=flushing)
-    else:
-        _remember(step, run.user_text, played_text(run.segments))
-    step.change(run=None, watch=None, quiet_since_ms=step.now_ms)
-    step.enter(Phase.ACTIVE)
-
-
-def settle_flush(step: Step, heard: str | None) -> None:
-    """Writes a flushed run into the history; `heard` None: the edge did not say, count what left completely."""
-    flushing = step.state.flushing
-    if flushing is None:
-        return
-    step.change(flushing=None)
-    _remember(step, flushing.user_text, played_text(flushing.segments) if heard is None else heard)
+# --- failure
 
 
 def on_run_failed(step: Step, run: Run, event: events.RunFailed) -> None:
@@ -347,24 +313,25 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
     """A stage of the run failed or overran: say what is ready, or a recovery line, or nothing."""
     step.report_failure(stage, reason, detail, run_id=run.id, utterance_id=run.turn_id)
     if run.status is RunStatus.SILENT:
-        cancel_silent_run(step, run)
-        _recover(step, run, stage)
+        _fail_silent(step, run, stage)
         return
     if run.closed and stage is not Stage.EDGE:
         return
     if stage is Stage.EDGE or not step.state.speaks:
+        if step.state.watch is not None:
+            announce_decision(step, run, BargeInOutcome.REJECTED, BargeInCause.RUN_ENDED, step.state.watch.onset_ms)
         flush_run(step, run)
         return
     step.to_inference(CancelRun(), run.id)
     kept = tuple(segment for segment in run.segments if segment.samples is not None or segment.started)
-    known = tuple(replace(segment, samples=segment.samples or 0) for segment in kept)
     run = step.change_run(
         run,
-        segments=known,
+        segments=tuple(evolved(segment, {"samples": segment.samples or 0}) for segment in kept),
         buffer="",
         written=True,
         closed=True,
         truncated=True,
+        awaits_tools=False,
         writing_deadline_ms=None,
         synthesis_deadline_ms=None,
     )
@@ -372,11 +339,16 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
     watch_playout(step, run)
 
 
-def _recover(step: Step, run: Run, stage: Stage) -> None:
-    """After a silent run failed: a recovery line instead, unless it was a line itself or no voice is left."""
-    line = step.policy.recovery.llm_failed
+def _fail_silent(step: Step, run: Run, stage: Stage) -> None:
+    """Nothing of the run was heard: try again at the commit, or a recovery line, or nothing."""
     turn = step.turn
-    if turn is not None and turn.id == run.turn_id and run.kind is RunKind.REPLY and stage is Stage.LLM and line:
-        start_line(step, line, turn)
+    speculative, mine = run.speculative, turn is not None and turn.id == run.turn_id
+    cancel_silent_run(step, run, SpeculationOutcome.FAILED)
+    if speculative and turn is not None and mine:
+        step.change_turn(turn, unspeculative=True)
+        return
+    line = step.policy.recovery.llm_failed
+    if turn is not None and mine and run.kind is RunKind.REPLY and stage in (Stage.LLM, Stage.TOOL) and line:
+        start_line(step, line, LineKind.RECOVERY, turn)
     else:
-        _end_run(step, run, "")
+        end_run(step, run, "", interrupted=False)

@@ -1,11 +1,11 @@
 """One step of the reducer while it is being worked out: the state so far and the commands so far."""
 
-from dataclasses import replace
 from typing import Any
 
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import Phase, PhaseChanged
 from voice_orchestrator.session.commands import Command, EdgeMessage, InferenceMessage, ToEdge, ToInference
+from voice_orchestrator.session.evolve import assign, copy_of, evolved
 from voice_orchestrator.session.phases import require_edge
 from voice_orchestrator.session.policy import SessionPolicy
 from voice_orchestrator.session.state import Run, SessionState, Turn
@@ -14,15 +14,14 @@ from voice_orchestrator.session.state import Run, SessionState, Turn
 class Step:
     """Collects what one event changes. Lives for one call of `reduce` and never leaves it."""
 
-    def __init__(self, state: SessionState) -> None:
+    __slots__ = ("_own", "commands", "ignored", "now_ms", "state")
+
+    def __init__(self, state: SessionState, now_ms: int) -> None:
         self.state = state
+        self._own = False
+        self.now_ms = now_ms
         self.commands: list[Command] = []
         self.ignored: str | None = None
-
-    @property
-    def now_ms(self) -> int:
-        """Time of the event."""
-        return self.state.now_ms
 
     @property
     def policy(self) -> SessionPolicy:
@@ -39,20 +38,25 @@ class Step:
         """The live run."""
         return self.state.run
 
-    # `replace` checks the names; the values are checked where the changed state is read.
+    # Names are checked when they are assigned; values are checked where the changed state is read.
     def change(self, **changes: Any) -> None:  # noqa: ANN401
-        """Replaces fields of the state."""
-        self.state = replace(self.state, **changes)
+        """Changes fields of the state."""
+        if not self._own:
+            # From the first change on it is the step's own copy, changed in place by nobody else and never after.
+            self.state = copy_of(self.state)
+            self._own = True
+            changes["now_ms"] = self.now_ms
+        assign(self.state, changes)
 
     def change_turn(self, turn: Turn, **changes: Any) -> Turn:  # noqa: ANN401
         """Replaces fields of the turn and makes it the state's."""
-        changed = replace(turn, **changes)
+        changed = evolved(turn, changes)
         self.change(turn=changed)
         return changed
 
     def change_run(self, run: Run, **changes: Any) -> Run:  # noqa: ANN401
         """Replaces fields of the run and makes it the state's."""
-        changed = replace(run, **changes)
+        changed = evolved(run, changes)
         self.change(run=changed)
         return changed
 
