@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench clean
+.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ contract: $(READY) ## regenerate the code of the contract from proto/
 
 bench: models ## latency, start-up, memory and bare engine times on this machine
 	$(BIN)/python bench/first_call.py
+
+bench-duplex: models ## turn-taking on real audio, speculation on against off: about 30 minutes
+	$(BIN)/python bench/full_duplex.py
 
 clean: ## remove the virtual environment and caches, keep model weights
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage out

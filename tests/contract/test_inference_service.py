@@ -50,6 +50,7 @@ async def test_a_stretch_of_sound_is_transcribed() -> None:
         assert node.stt.heard == [8_000]
     assert (words.text, words.kind, words.utterance_id) == ("are you open today", m.TranscriptKind.FINAL, 1)
     assert words.timing.total_us >= 0
+    assert words.no_speech_probability == 0.25
 
 
 async def test_a_newer_revision_supersedes_the_older() -> None:
@@ -136,6 +137,7 @@ async def test_segments_are_spoken_in_order_and_their_lengths_are_true() -> None
     assert (second.segment_index, second.total_samples) == (1, 1_600)
     assert [audio.segment_index for audio in sound] == [0] * 3 + [1]
     assert [audio.offset_samples for audio in sound[:3]] == [0, 1_600, 3_200]
+    assert (first.word_end_offset_samples, second.word_end_offset_samples) == ((1_600, 3_200, 4_800), (1_600,))
 
 
 async def test_a_segment_out_of_order_is_refused() -> None:

@@ -21,6 +21,7 @@ class ErrorLine:
 class FakeOllama(LocalServer):
     """`models` are there; a reply is `pieces`, then what `then` says: HANG, DROP, END, an ErrorLine, or done.
 
+    Between the pieces and the end come the requests for tools, `calls`: names and arguments.
     With `priming` HANG a prompt that is only to be evaluated is never done.
     """
 
@@ -30,12 +31,13 @@ class FakeOllama(LocalServer):
         models: tuple[str, ...] = ("qwen2.5:3b",),
         pieces: tuple[str, ...] = (),
         then: str | ErrorLine = "",
+        calls: tuple[tuple[str, dict[str, Any]], ...] = (),
         done_reason: str = "stop",
         status: int = 200,
         priming: str = "",
     ) -> None:
         self.models, self.pieces, self.then, self.done_reason, self.status = models, pieces, then, done_reason, status
-        self.priming = priming
+        self.calls, self.priming = calls, priming
         self.chats: list[dict[str, Any]] = []
         self.loaded: list[dict[str, Any]] = []
         self.streaming = 0
@@ -81,6 +83,10 @@ class FakeOllama(LocalServer):
     async def _stream(self, request: web.Request, response: web.StreamResponse) -> None:
         for piece in self.pieces:
             await _write(response, self._part(piece))
+        for name, arguments in self.calls:
+            part = self._part("")
+            part["message"]["tool_calls"] = [{"function": {"name": name, "arguments": arguments}}]
+            await _write(response, part)
         if isinstance(self.then, ErrorLine):
             await _write(response, {"error": self.then.text})
         elif self.then == HANG:

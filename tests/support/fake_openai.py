@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,8 @@ class ErrorEvent:
 class FakeOpenAi(LocalServer):
     """`models` are there; a reply is `pieces`, then what `then` says: HANG, DROP, END, an ErrorEvent, or its end.
 
+    Between the pieces and the end come the requests for tools, `calls`, each a name and the pieces of its arguments;
+    the pieces of several requests take turns.
     With a `key`, requests without it are refused.
     """
 
@@ -30,13 +33,14 @@ class FakeOpenAi(LocalServer):
         models: tuple[str, ...] = ("qwen2.5-3b",),
         pieces: tuple[str, ...] = (),
         then: str | ErrorEvent = "",
+        calls: tuple[tuple[str, tuple[str, ...]], ...] = (),
         finish_reason: str = "stop",
         tells_usage: bool = True,
         key: str = "",
         status: int = 200,
     ) -> None:
         self.models, self.pieces, self.then, self.key, self.status = models, pieces, then, key, status
-        self.finish_reason, self.tells_usage = finish_reason, tells_usage
+        self.calls, self.finish_reason, self.tells_usage = calls, finish_reason, tells_usage
         self.chats: list[dict[str, Any]] = []
         self.streaming = 0
         self.left = 0
@@ -80,6 +84,8 @@ class FakeOpenAi(LocalServer):
         await _write(response, _chunk({"role": "assistant", "content": ""}))
         for piece in self.pieces:
             await _write(response, _chunk({"content": piece}))
+        for delta in self._call_deltas():
+            await _write(response, _chunk({"tool_calls": [delta]}))
         if isinstance(self.then, ErrorEvent):
             await _write(response, {"error": {"message": self.then.text}})
         elif self.then == HANG:
@@ -92,6 +98,19 @@ class FakeOpenAi(LocalServer):
                 await _write(response, {**_chunk({}), "choices": [], "usage": self._usage()})
             await response.write(b"data: [DONE]\n\n")
 
+    def _call_deltas(self) -> list[dict[str, Any]]:
+        begin = [
+            {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": ""}}
+            for index, (name, _) in enumerate(self.calls)
+        ]
+        pieces = zip_longest(*(pieces for _, pieces in self.calls))
+        return begin + [
+            {"index": index, "function": {"arguments": piece}}
+            for turn in pieces
+            for index, piece in enumerate(turn)
+            if piece is not None
+        ]
+
     def _usage(self) -> dict[str, Any]:
         return {
             "prompt_tokens": 11,
@@ -101,7 +120,7 @@ class FakeOpenAi(LocalServer):
         }
 
 
-def _chunk(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
     return {
         "id": "1",
         "object": "chat.completion.chunk",

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from voice_contract.messages import Audio, Event, Heartbeat, Payload, SessionConfigure
+from voice_contract.messages import Audio, Event, Heartbeat, Payload, SessionConfigure, SessionReady
 from voice_contract.sequencing import EventSequencer
 
 
@@ -11,6 +11,7 @@ class KeepingNode:
 
     def __init__(self) -> None:
         self._sequencer = EventSequencer("test", lambda: 0)
+        self.ready = SessionReady(scores_end_of_turn=True)
         self.sent: list[Payload] = []
         self.taking = asyncio.Event()
         self.taking.set()

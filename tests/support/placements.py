@@ -11,6 +11,7 @@ from voice_inference.placement.model import Placement
 ENGINES = {
     "vad": {"engine": "silero", "model": "silero-vad"},
     "stt": {"engine": "faster-whisper", "model": "whisper-base"},
+    "end_of_turn": {"engine": "smart-turn", "model": "smart-turn-v3.2"},
     "llm": {"engine": "llama-cpp", "model": "smollm2-135m-instruct-q4_1"},
     "tts": {"engine": "piper", "model": "en_US-joe-medium"},
 }

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
-from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
+from voice_contract.messages import ChatMessage, ChatRole, EngineDescription, FinishReason
 from voice_inference.engines.base import (
     CancelToken,
     FloatSamples,
     IntSamples,
     LlmEnd,
+    LlmItem,
     LlmRequest,
     LlmText,
+    LlmToolRequest,
     SttResult,
+    TtsEnd,
 )
 
 WAIT_S = 5.0
@@ -69,27 +72,64 @@ class ScriptedStt:
         self.heard.append(len(samples))
         if self.error is not None:
             raise self.error
-        return SttResult(text=self.text, mean_log_probability=-0.2)
+        return SttResult(text=self.text, mean_log_probability=-0.2, no_speech_probability=0.25)
+
+
+@dataclass(slots=True)
+class ScriptedEndOfTurn:
+    """Implements EndOfTurnEngine. While `gate` is clear a score hangs, but sees its cancel."""
+
+    probability: float = 0.75
+    error: Exception | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+    began: threading.Event = field(default_factory=threading.Event)
+    judged: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def describe(self) -> EngineDescription:
+        return EngineDescription(stage=Stage.END_OF_TURN, engine="scripted", model="judge", device="cpu")
+
+    def warm_up(self) -> None:
+        pass
+
+    def score(self, samples: FloatSamples, cancel: CancelToken) -> float:
+        self.began.set()
+        wait_for(self.gate, cancel)
+        self.judged.append(len(samples))
+        if self.error is not None:
+            raise self.error
+        return self.probability
 
 
 @dataclass(slots=True)
 class ScriptedLlm:
-    """Implements LlmEngine. With `endless` it writes until it is cancelled."""
+    """Implements LlmEngine. With `endless` it writes until it is cancelled.
+
+    Given tools, and unless a tool has just answered, it asks for `asks` after its words.
+    """
 
     words: tuple[str, ...] = ("Yes, ", "of course ", "we are.")
     endless: bool = False
+    asks: tuple[LlmToolRequest, ...] = ()
+    asked: list[LlmRequest] = field(default_factory=list)
     error: Exception | None = None
     primed: int = 0
     forgotten: list[str] = field(default_factory=list)
     stopped: int = 0
 
     def describe(self) -> EngineDescription:
-        return EngineDescription(stage=Stage.LLM, engine="scripted", model="parrot", device="cpu", streaming=True)
+        return EngineDescription(
+            stage=Stage.LLM, engine="scripted", model="parrot", device="cpu", streaming=True, tools=True
+        )
 
     async def start(self) -> None:
         pass
 
-    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
+        self.asked.append(request)
+        wanted = self.asks if request.tools and request.messages[-1].role is not ChatRole.TOOL else ()
         try:
             if self.error is not None:
                 raise self.error
@@ -101,10 +141,12 @@ class ScriptedLlm:
                 if not self.endless:
                     break
                 await asyncio.sleep(0.001)
+            for tool in wanted:
+                yield tool
         finally:
             self.stopped += 1
         yield LlmEnd(
-            reason=FinishReason.STOP,
+            reason=FinishReason.TOOLS if wanted else FinishReason.STOP,
             prompt_tokens=len(request.messages),
             cached_tokens=0,
             generated_tokens=len(self.words),
@@ -137,7 +179,9 @@ class ScriptedTts:
     def warm_up(self) -> None:
         pass
 
-    def synthesize(self, text: str, voice: str, speaking_rate: float, cancel: CancelToken) -> Iterator[IntSamples]:
+    def synthesize(
+        self, text: str, voice: str, speaking_rate: float, cancel: CancelToken
+    ) -> Iterator[IntSamples | TtsEnd]:
         if voice not in ("", "tone"):
             detail = f"no voice {voice}"
             raise VoiceAgentError(Failure(stage=Stage.TTS, reason=FailureReason.MODEL_MISSING, detail=detail))
@@ -145,6 +189,7 @@ class ScriptedTts:
             wait_for(self.gate, cancel)
             yield np.full(1_600, 3_000, dtype=np.int16)
         self.spoken.append(text)
+        yield TtsEnd(word_end_samples=tuple(1_600 * (at + 1) for at in range(len(text.split()))))
 
 
 def wait_for(gate: threading.Event, cancel: CancelToken) -> None:

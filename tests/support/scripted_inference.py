@@ -67,6 +67,7 @@ class ScriptedStream:
         self._pending = np.zeros(0, dtype=np.int16)
         self._next_samples: int | None = None
         self._segmenter = SpeechSegmenter(configure.vad, WINDOW_SAMPLES) if configure.vad else None
+        self.ready = m.SessionReady()
         self.sent: list[tuple[Payload, int]] = []
         self.closed = False
         self.silent = False

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from support.scripted_engines import LoudnessVad, ScriptedLlm, ScriptedStt, ScriptedTts
+from support.scripted_engines import LoudnessVad, ScriptedEndOfTurn, ScriptedLlm, ScriptedStt, ScriptedTts
 
 from voice_contract import messages as m
 from voice_contract.failures import Stage
@@ -14,7 +14,7 @@ from voice_contract.messages import Event, Payload, SessionConfigure, VadSetting
 from voice_inference.courtesy import Courtesy
 from voice_inference.lanes import Lane
 from voice_inference.server.metrics import NodeMetrics
-from voice_inference.server.pipeline import Pipeline
+from voice_inference.server.pipeline import EndOfTurnStage, Pipeline
 from voice_inference.server.servicer import GrpcFace, InferenceServicer
 from voice_inference.vad_lane import VadLane
 from voice_orchestrator.runtime.clock import SessionClock
@@ -42,15 +42,23 @@ class ServedNode:
     stt: ScriptedStt
     llm: ScriptedLlm
     tts: ScriptedTts
+    end_of_turn: ScriptedEndOfTurn
 
 
 @asynccontextmanager
 async def served_node(
-    *, slots: int = 4, queue: int = 8, loaded: bool = True, llm: ScriptedLlm | None = None, address: str = "127.0.0.1:0"
+    *,
+    slots: int = 4,
+    queue: int = 8,
+    loaded: bool = True,
+    scores: bool = True,
+    llm: ScriptedLlm | None = None,
+    address: str = "127.0.0.1:0",
 ) -> AsyncIterator[ServedNode]:
-    """A node for the length of the block; everything of it is gone after."""
+    """A node for the length of the block; everything of it is gone after. It scores pauses when `scores`."""
     metrics = NodeMetrics()
-    stt, llm, tts = ScriptedStt(), llm or ScriptedLlm(), ScriptedTts()
+    stt, llm, tts, end_of_turn = ScriptedStt(), llm or ScriptedLlm(), ScriptedTts(), ScriptedEndOfTurn()
+    score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
     pipeline = Pipeline(
         vad=VadLane(LoudnessVad(), asyncio.get_running_loop()),
         stt=stt,
@@ -60,6 +68,7 @@ async def served_node(
         tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
         courtesy=Courtesy(),
         metrics=metrics,
+        end_of_turn=EndOfTurnStage(engine=end_of_turn, lane=score_lane) if scores else None,
     )
     servicer = InferenceServicer(metrics, slots)
     face = GrpcFace(address, servicer)
@@ -69,13 +78,22 @@ async def served_node(
         await face.set_serving()
     try:
         yield ServedNode(
-            address=f"127.0.0.1:{port}", servicer=servicer, face=face, metrics=metrics, stt=stt, llm=llm, tts=tts
+            address=f"127.0.0.1:{port}",
+            servicer=servicer,
+            face=face,
+            metrics=metrics,
+            stt=stt,
+            llm=llm,
+            tts=tts,
+            end_of_turn=end_of_turn,
         )
     finally:
         stt.gate.set()
         tts.gate.set()
+        end_of_turn.gate.set()
         await face.drain(0.0)
         await pipeline.close()
+        score_lane.close()
 
 
 @dataclass(slots=True)

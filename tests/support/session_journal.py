@@ -45,7 +45,7 @@ def long_call() -> Script:
     script.do(e.ReplyText, run_id=run_id, text="too late")
     script.do(e.InferenceLost, reason=FailureReason.PEER_SILENT, detail="nothing came")
     script.wait(100)
-    script.do(e.InferenceReady)
+    script.do(e.InferenceReady, scores_end_of_turn=False)
     script.after(1_000).say("Goodbye then.").respond("Bye.")
     script.after(100).do(e.CallerHungUp)
     script.do(e.Tick)

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from voice_contract.audio import SAMPLES_PER_MS
 from voice_contract.failures import FailureReason, Stage
-from voice_contract.messages import FinishReason, Phase, TranscribeKind, WorkTiming
+from voice_contract.messages import FinishReason, Phase, ToolDeclaration, TranscribeKind, WorkTiming
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.deadlines import next_deadline
@@ -13,6 +13,7 @@ from voice_orchestrator.session.policy import (
     InterruptionPolicy,
     RecoveryLines,
     SessionPolicy,
+    ToolPolicy,
     TurnTakingPolicy,
 )
 from voice_orchestrator.session.reducer import Transition, reduce
@@ -105,7 +106,9 @@ class Script:
         spoken = max(0, self.now_ms - 200)
         return self.do(e.SpeechEnded, offset_samples=spoken * SAMPLES_PER_MS, spoken_at_ms=spoken)
 
-    def transcribed(self, text: str, *, log_probability: float = -0.2, final: bool = True) -> tuple[c.Command, ...]:
+    def transcribed(
+        self, text: str, *, log_probability: float = -0.2, no_speech: float = 0.1, final: bool = True
+    ) -> tuple[c.Command, ...]:
         """The newest transcription is answered."""
         turn = self.state.turn
         assert turn is not None, "no turn is open"
@@ -116,9 +119,41 @@ class Script:
             kind=TranscribeKind.FINAL if final else TranscribeKind.PARTIAL,
             text=text,
             mean_log_probability=log_probability,
-            no_speech_probability=0.1,
+            no_speech_probability=no_speech,
             timing=NO_COST,
         )
+
+    def score(self, probability: float) -> tuple[c.Command, ...]:
+        """The pause is judged."""
+        turn = self.state.turn
+        assert turn is not None, "no turn is open"
+        return self.do(
+            e.EndOfTurnScored,
+            utterance_id=turn.id,
+            revision=turn.final_revision,
+            probability=probability,
+            timing=NO_COST,
+        )
+
+    def key(self, key: str) -> tuple[c.Command, ...]:
+        """The caller presses a key of the telephone."""
+        return self.do(e.CallerKeyed, key=key)
+
+    def press(self) -> tuple[c.Command, ...]:
+        """The caller presses the button to talk."""
+        return self.do(e.TalkPressed, offset_samples=self.now_ms * SAMPLES_PER_MS, spoken_at_ms=self.now_ms)
+
+    def let_go(self) -> tuple[c.Command, ...]:
+        """The caller lets the button go."""
+        return self.do(e.TalkReleased, offset_samples=self.now_ms * SAMPLES_PER_MS, spoken_at_ms=self.now_ms)
+
+    def lose_node(self) -> tuple[c.Command, ...]:
+        """The inference node is gone."""
+        return self.do(e.InferenceLost, reason=FailureReason.INFERENCE_LOST, detail="gone")
+
+    def ready(self) -> tuple[c.Command, ...]:
+        """The next node took the session."""
+        return self.do(e.InferenceReady, scores_end_of_turn=False)
 
     def say(self, text: str, ms: int = 1_000) -> "Script":
         """The caller says `text`, and it is transcribed and committed."""
@@ -140,12 +175,18 @@ class Script:
         commands = self.do(e.ReplyText, run_id=self.run_id, text=text)
         return commands + self.finish_writing() if end else commands
 
-    def finish_writing(self) -> tuple[c.Command, ...]:
-        """The model has written."""
+    def ask_tool(
+        self, name: str = "slots", arguments: str = '{"day": "Friday"}', call_index: int = 0
+    ) -> tuple[c.Command, ...]:
+        """The model asks for a tool."""
+        return self.do(e.ToolRequested, run_id=self.run_id, call_index=call_index, name=name, arguments=arguments)
+
+    def finish_writing(self, reason: FinishReason = FinishReason.STOP) -> tuple[c.Command, ...]:
+        """The model has written, or waits for its tools."""
         return self.do(
             e.ReplyEnded,
             run_id=self.run_id,
-            reason=FinishReason.STOP,
+            reason=reason,
             prompt_tokens=10,
             cached_tokens=0,
             generated_tokens=5,
@@ -156,7 +197,9 @@ class Script:
         """The first sound of a segment comes."""
         return self.do(e.SegmentSounded, run_id=self.run_id, segment_index=index)
 
-    def synthesise(self, index: int, samples: int = 16_000) -> tuple[c.Command, ...]:
+    def synthesise(
+        self, index: int, samples: int = 16_000, *, word_ends: tuple[int, ...] = ()
+    ) -> tuple[c.Command, ...]:
         """All sound of a segment is there."""
         return self.do(
             e.SegmentSynthesised,
@@ -164,7 +207,7 @@ class Script:
             segment_index=index,
             total_samples=samples,
             timing=NO_COST,
-            word_ends=(),
+            word_ends=word_ends,
         )
 
     def start(self, index: int) -> tuple[c.Command, ...]:
@@ -185,6 +228,12 @@ class Script:
         self.sound(0)
         self.synthesise(0)
         self.start(0)
+        return self
+
+    def respond_silently(self, text: str = "Of course I can.") -> "Script":
+        """The reply is written and synthesised, one segment; nothing of it is heard."""
+        self.write(text, end=True)
+        self.synthesise(0)
         return self
 
     def finish(self) -> "Script":
@@ -225,5 +274,9 @@ def names(commands: tuple[c.Command, ...]) -> list[str]:
 
 
 SILENT_RECOVERY = RecoveryLines(stt_failed="", no_words="", llm_failed="")
+SPECULATIVE = TurnTakingPolicy(partial_interval_ms=0)
+SLOTS = ToolPolicy(
+    declarations=(ToolDeclaration(name="slots", description="Free appointments of a day.", parameters_schema="{}"),)
+)
 NO_INTERRUPTIONS = InterruptionPolicy(enabled=False)
 SHORT_CALL = CallLimits(idle_ms=1_000, call_ms=5_000)

@@ -6,113 +6,19 @@ to and from bytes-on-the-wire messages and refuses what breaks the contract.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 
+from voice_contract.enums import AudioEncoding as AudioEncoding
+from voice_contract.enums import BargeInCause as BargeInCause
+from voice_contract.enums import BargeInOutcome as BargeInOutcome
+from voice_contract.enums import ChatRole as ChatRole
+from voice_contract.enums import EndCause as EndCause
+from voice_contract.enums import FinishReason as FinishReason
+from voice_contract.enums import Phase as Phase
+from voice_contract.enums import Speaker as Speaker
+from voice_contract.enums import SpeculationOutcome as SpeculationOutcome
+from voice_contract.enums import TranscribeKind as TranscribeKind
+from voice_contract.enums import TranscriptKind as TranscriptKind
 from voice_contract.failures import Failure, Stage
-
-
-class AudioEncoding(Enum):
-    """Layout of samples."""
-
-    S16LE = "s16le"
-
-
-class Speaker(Enum):
-    """Whose words a transcript holds."""
-
-    CALLER = "caller"
-    AGENT = "agent"
-
-
-class TranscriptKind(Enum):
-    """How a transcript relates to the others of its utterance or run."""
-
-    PARTIAL = "partial"
-    FINAL = "final"
-    DELTA = "delta"
-
-
-class TranscribeKind(Enum):
-    """What kind of transcript is wanted."""
-
-    PARTIAL = "partial"
-    FINAL = "final"
-
-
-class ChatRole(Enum):
-    """Who speaks in a chat message."""
-
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
-    TOOL = "tool"
-
-
-class FinishReason(Enum):
-    """Why writing a reply ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    TOOLS = "tools"
-
-
-class EndCause(Enum):
-    """Why a call ended."""
-
-    CALLER_HUNG_UP = "caller_hung_up"
-    EDGE_LOST = "edge_lost"
-    IDLE = "idle"
-    MAX_LENGTH = "max_length"
-    INFERENCE_UNAVAILABLE = "inference_unavailable"
-    SHUTDOWN = "shutdown"
-    INTERNAL = "internal"
-
-
-class Phase(Enum):
-    """Where a session stands."""
-
-    CREATED = "created"
-    CONNECTING = "connecting"
-    ACTIVE = "active"
-    PROCESSING = "processing"
-    RESPONDING = "responding"
-    TERMINATED = "terminated"
-
-
-class BargeInOutcome(Enum):
-    """What became of caller speech over the agent."""
-
-    PAUSED = "paused"
-    CONFIRMED = "confirmed"
-    REJECTED = "rejected"
-    TIMED_OUT = "timed_out"
-
-
-class BargeInCause(Enum):
-    """What a decision about caller speech rests on."""
-
-    ONSET = "onset"
-    DURATION = "duration"
-    WORDS = "words"
-    BACKCHANNEL = "backchannel"
-    NO_WORDS = "no_words"
-    ECHO = "echo"
-    CONTINUED = "continued"
-    TRANSCRIPTION_FAILED = "transcription_failed"
-    TIMEOUT = "timeout"
-    TYPED = "typed"
-    DTMF = "dtmf"
-    PUSH_TO_TALK = "push_to_talk"
-    RUN_ENDED = "run_ended"
-
-
-class SpeculationOutcome(Enum):
-    """What became of a reply that was begun before its turn was committed."""
-
-    KEPT = "kept"
-    CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -546,6 +452,7 @@ class EngineDescription:
     word_times: bool = False
     concurrency: int = 1
     voices: tuple[str, ...] = ()
+    tools: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

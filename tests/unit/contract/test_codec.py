@@ -14,6 +14,7 @@ from voice_agent.v1 import control_pb2, event_pb2, failure_pb2
 from voice_contract import codec
 from voice_contract import messages as m
 from voice_contract.codec import Peer, decode, decode_bytes, encode
+from voice_contract.codec_values import ENUMS
 from voice_contract.failures import CALLER_TEXT, Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.senders import ALLOWED_SENDER
 from voice_contract.sequencing import EventSequencer, SequenceGuard
@@ -159,7 +160,7 @@ def enums_of_the_contract() -> list[type[Enum]]:
 def test_every_enum_is_the_one_of_the_contract_with_unspecified_as_zero(kind: type[Enum]) -> None:
     if kind is Enum:
         return
-    proto, prefix = codec._PREFIX[kind]
+    proto, prefix = ENUMS[kind]
     wire = {name.removeprefix(prefix) for name, number in proto.items() if number}
     assert wire == {member.name for member in kind}
     assert proto.Name(0) == f"{prefix}UNSPECIFIED"
@@ -171,13 +172,13 @@ def test_every_reason_has_a_sentence_for_the_caller() -> None:
 
 def test_every_arm_of_the_contract_has_a_value_and_a_sender() -> None:
     arms = {field.name for field in control_pb2.Control.DESCRIPTOR.oneofs_by_name["arm"].fields}
-    assert arms == set(codec._DECODERS)
+    assert arms == set(codec.DECODERS)
     assert set(ALLOWED_SENDER) == set(typing.get_args(m.Payload))
 
 
 def test_descriptions_survive_the_wire() -> None:
     engine = m.EngineDescription(
-        stage=Stage.TTS, engine="piper", model="joe", device="cpu", languages=("en",), voices=("joe",)
+        stage=Stage.TTS, engine="piper", model="joe", device="cpu", languages=("en",), voices=("joe",), tools=True
     )
     node = m.NodeDescription(version="1", ready=True, engines=(engine,), session_slots=4, free_session_slots=3)
     assert codec.decode_description(codec.encode_description(node)) == node

@@ -178,3 +178,20 @@ def test_a_session_that_has_gone_is_told_to_whoever_feeds_the_playout() -> None:
             await rig.accept(PlayoutFlush())
 
     with_rig(story)
+
+
+def test_sound_of_a_run_that_was_flushed_is_counted_and_not_heard() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.hear(SECOND)
+        await rig.wait(0.5)
+        await rig.accept(PlayoutFlush())
+        assert rig.playout.late_samples == 0
+        await rig.hear(2 * FRAME_SAMPLES)
+        await rig.hear(FRAME_SAMPLES, run_id=RUN - 1)
+        await rig.hear(FRAME_SAMPLES, run_id=RUN + 1)
+        await rig.wait(1.0)
+        assert rig.playout.late_samples == 3 * FRAME_SAMPLES
+        assert rig.speaker.played(RUN) == SECOND // 2
+        assert rig.speaker.played(RUN + 1) == FRAME_SAMPLES
+
+    with_rig(story)

@@ -185,3 +185,24 @@ def test_every_sample_is_heard_at_its_exact_position_through_pauses_and_flushes(
         assert np.count_nonzero(inside) == played.played_samples
         assert inside[0] != 0
         assert inside[-1] != 0
+
+
+def test_a_run_counts_as_heard_while_its_sound_is_no_older_than_two_frames() -> None:
+    speaker = Speaker(None)
+    assert speaker.heard_for(50) is None
+    speaker.push(1, sound(1_000), now=100)
+    assert speaker.heard_for(700) == 600
+    assert speaker.heard_for(1_100 + 639) == 1_639
+    assert speaker.heard_for(1_100 + 640) is None
+
+
+def test_a_paused_run_is_not_heard_and_a_new_one_counts_from_its_own_beginning() -> None:
+    speaker = Speaker(None)
+    speaker.push(1, sound(10_000), now=0)
+    speaker.pause(1_000)
+    assert speaker.heard_for(3_000) is None
+    speaker.resume(3_000)
+    assert speaker.heard_for(4_000) == 4_000
+    speaker.flush(1, 4_500)
+    speaker.push(2, sound(1_000), now=5_000)
+    assert speaker.heard_for(5_500) == 500

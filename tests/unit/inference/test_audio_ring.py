@@ -134,3 +134,13 @@ def test_a_ring_is_a_window_on_everything_that_ever_came(pieces: list[tuple[int,
     start = max(first, end - CAPACITY)
     assert not pieces or (ring.start_samples, ring.end_samples) == (start, end)
     assert kept(ring, 0, 10_000) == [everything.get(position, 0) for position in range(start, end)]
+
+
+def test_the_longest_turn_a_profile_allows_is_kept_whole() -> None:
+    ring = AudioRing()
+    turn_samples = 60 * SAMPLE_RATE_HZ
+    second = np.arange(SAMPLE_RATE_HZ, dtype=np.int16)
+    for at in range(0, 100 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ):
+        ring.append(at, second)
+    heard = ring.slice(ring.end_samples - turn_samples, ring.end_samples)
+    assert np.array_equal(heard, np.tile(second, 60) / np.float32(32_768))

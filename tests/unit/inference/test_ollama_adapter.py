@@ -8,12 +8,21 @@ import pytest
 from aiohttp import web
 from support.eventually import eventually
 from support.fake_ollama import DROP, END, HANG, ErrorLine, FakeOllama
-from support.llm_calls import CONVERSATION, collect, failure, free_port, llm_request
+from support.llm_calls import (
+    CONVERSATION,
+    FIND,
+    FIND_AS_SENT,
+    TOOL_CONVERSATION,
+    collect,
+    failure,
+    free_port,
+    llm_request,
+)
 from support.local_server import LocalServer
 
 from voice_contract.failures import FailureReason, Stage, VoiceAgentError
-from voice_contract.messages import FinishReason
-from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmText
+from voice_contract.messages import ChatMessage, ChatRole, FinishReason
+from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmText, LlmToolRequest
 from voice_inference.engines.llm.ollama import Ollama
 
 MODEL = "qwen2.5:3b"
@@ -122,6 +131,50 @@ async def test_what_is_asked_reaches_the_server() -> None:
             "stop": ["\nUser:"],
             "num_ctx": 2048,
         }
+
+
+async def test_tools_and_what_was_said_of_them_reach_the_server() -> None:
+    async with FakeOllama() as server, adapter(server.url) as engine:
+        await collect(engine.generate(llm_request(messages=TOOL_CONVERSATION, tools=(FIND,)), CancelToken()))
+        await collect(engine.generate(llm_request(), CancelToken()))
+        asked, without = server.chats
+        assert asked["tools"] == [FIND_AS_SENT]
+        assert not without.get("tools")
+        assert asked["messages"][2:] == [
+            {"role": "assistant", "content": "Let me see."},
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"function": {"name": "find_slot", "arguments": {"day": "Monday"}}},
+                    {"function": {"name": "opening_hours", "arguments": {}}},
+                ],
+            },
+            {"role": "tool", "tool_name": "find_slot", "content": "none"},
+            {"role": "tool", "tool_name": "opening_hours", "content": "9 to 5"},
+        ]
+
+
+async def test_requests_for_tools_are_told_before_the_end() -> None:
+    calls: tuple[tuple[str, dict[str, object]], ...] = (("find_slot", {"day": "Größer"}), ("opening_hours", {}))
+    async with FakeOllama(pieces=("One ",), calls=calls) as server, adapter(server.url) as engine:
+        text, find, hours, end = await collect(engine.generate(llm_request(tools=(FIND,)), CancelToken()))
+    assert text == LlmText(text="One ")
+    assert find == LlmToolRequest(name="find_slot", arguments='{"day": "Größer"}')
+    assert hours == LlmToolRequest(name="opening_hours", arguments="{}")
+    assert isinstance(end, LlmEnd)
+    assert end.reason is FinishReason.TOOLS
+
+
+async def test_a_history_that_is_no_json_is_a_failure_that_names_the_tool() -> None:
+    broken = ChatMessage(
+        role=ChatRole.ASSISTANT, text="", tool_call_id="1", tool_name="find_slot", tool_arguments="{day"
+    )
+    async with FakeOllama() as server, adapter(server.url) as engine:
+        with pytest.raises(VoiceAgentError) as refusal:
+            await collect(engine.generate(llm_request(messages=(*CONVERSATION, broken)), CancelToken()))
+        assert server.chats == []
+    line = "the arguments for tool find_slot are not a JSON object"
+    assert failure(refusal) == (FailureReason.ENGINE_ERROR, line)
 
 
 async def test_a_cancel_closes_the_connection() -> None:

@@ -8,12 +8,21 @@ import pytest
 from aiohttp import web
 from support.eventually import eventually
 from support.fake_openai import DROP, END, HANG, ErrorEvent, FakeOpenAi
-from support.llm_calls import CONVERSATION, collect, failure, free_port, llm_request
+from support.llm_calls import (
+    CONVERSATION,
+    FIND,
+    FIND_AS_SENT,
+    TOOL_CONVERSATION,
+    collect,
+    failure,
+    free_port,
+    llm_request,
+)
 from support.local_server import LocalServer
 
 from voice_contract.failures import FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import FinishReason
-from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmText
+from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmText, LlmToolRequest
 from voice_inference.engines.llm.openai_compatible import OpenAiCompatible
 
 MODEL = "qwen2.5-3b"
@@ -124,6 +133,53 @@ async def test_what_is_asked_reaches_the_server() -> None:
             "stream_options": {"include_usage": True},
         }
         assert without_stop.get("stop") is None
+
+
+async def test_tools_and_what_was_said_of_them_reach_the_server() -> None:
+    async with FakeOpenAi() as server, adapter(server.base_url) as engine:
+        await collect(engine.generate(llm_request(messages=TOOL_CONVERSATION, tools=(FIND,)), CancelToken()))
+        await collect(engine.generate(llm_request(), CancelToken()))
+        asked, without = server.chats
+        assert asked["tools"] == [FIND_AS_SENT]
+        assert "tools" not in without
+        assert asked["messages"][2:] == [
+            {"role": "assistant", "content": "Let me see."},
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [
+                    {
+                        "id": "3.0",
+                        "type": "function",
+                        "function": {"name": "find_slot", "arguments": '{"day": "Monday"}'},
+                    },
+                    {"id": "3.1", "type": "function", "function": {"name": "opening_hours", "arguments": "{}"}},
+                ],
+            },
+            {"role": "tool", "tool_call_id": "3.0", "content": "none"},
+            {"role": "tool", "tool_call_id": "3.1", "content": "9 to 5"},
+        ]
+
+
+async def test_requests_for_tools_are_joined_from_their_pieces() -> None:
+    calls = (("find_slot", ('{"day"', ": ", '"Monday"}')), ("opening_hours", ()))
+    server = FakeOpenAi(pieces=("One ",), calls=calls, finish_reason="tool_calls")
+    async with server, adapter(server.base_url) as engine:
+        text, find, hours, end = await collect(engine.generate(llm_request(tools=(FIND,)), CancelToken()))
+    assert text == LlmText(text="One ")
+    assert find == LlmToolRequest(name="find_slot", arguments='{"day": "Monday"}')
+    assert hours == LlmToolRequest(name="opening_hours", arguments="{}")
+    assert isinstance(end, LlmEnd)
+    assert end.reason is FinishReason.TOOLS
+
+
+@pytest.mark.parametrize("arguments", ['{"day": ', "[1]", "Monday"])
+async def test_arguments_that_are_no_json_object_are_a_failure(arguments: str) -> None:
+    async with FakeOpenAi(calls=(("find_slot", (arguments,)),)) as server, adapter(server.base_url) as engine:
+        with pytest.raises(VoiceAgentError) as refusal:
+            await collect(engine.generate(llm_request(tools=(FIND,)), CancelToken()))
+    line = "the arguments the model wrote for tool find_slot are not a JSON object"
+    assert failure(refusal) == (FailureReason.ENGINE_ERROR, line)
 
 
 async def test_a_cancel_closes_the_connection() -> None:

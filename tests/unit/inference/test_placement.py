@@ -54,7 +54,15 @@ def test_what_a_file_says_is_taken(tmp_path: Path) -> None:
 
 def test_the_engines_come_in_the_order_of_the_pipeline() -> None:
     stages = [stage for stage, _ in Placement.model_validate(placement_data()).engines.by_stage()]
-    assert stages == [Stage.VAD, Stage.STT, Stage.LLM, Stage.TTS]
+    assert stages == [Stage.VAD, Stage.STT, Stage.END_OF_TURN, Stage.LLM, Stage.TTS]
+
+
+def test_a_node_may_be_without_an_end_of_turn_engine(tmp_path: Path) -> None:
+    data = placement_data()
+    del data["engines"]["end_of_turn"]
+    engines = load_placement(write_yaml(tmp_path, data)).engines
+    assert engines.end_of_turn is None
+    assert [stage for stage, _ in engines.by_stage()] == [Stage.VAD, Stage.STT, Stage.LLM, Stage.TTS]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.name))

@@ -30,15 +30,15 @@ def device_of(stage: Stage, wanted: Placement, machine: MachineProbe) -> str:
 
 
 def test_memory_that_is_exactly_enough_is_enough() -> None:
-    wanted = placement(stt={"memory_mb": 600}, llm={"memory_mb": 400})
-    assert len(resolve(wanted, FakeMachine(available_mb=1_000)).engines) == 4
+    wanted = placement(stt={"memory_mb": 550}, end_of_turn={"memory_mb": 50}, llm={"memory_mb": 400})
+    assert len(resolve(wanted, FakeMachine(available_mb=1_000)).engines) == 5
 
 
 def test_too_little_memory_is_told_with_the_sum_and_the_largest_part() -> None:
-    wanted = placement(vad={"memory_mb": 60}, stt={"memory_mb": 300}, llm={"memory_mb": 350}, tts={"memory_mb": 250})
-    assert refusal(wanted, FakeMachine(available_mb=959)) == (
+    wanted = load_placement(CONFIGS / "cpu-2core.yaml")
+    assert refusal(wanted, FakeMachine(available_mb=1_009)) == (
         Stage.LLM,
-        "too little memory on cpu: vad 60 + stt 300 + llm 350 + tts 250 = 960 MB, 959 MB are free; "
+        "too little memory on cpu: vad 60 + stt 300 + end_of_turn 50 + llm 350 + tts 250 = 1010 MB, 1009 MB are free; "
         "choose a smaller llm model or another device for it",
     )
 
@@ -157,13 +157,14 @@ def test_every_engine_is_described_in_a_line() -> None:
     assert resolve(wanted, FakeMachine(gpus=(4_000,))).describe_lines() == (
         "vad: silero silero-vad on cpu, 1 thread, 0 MB",
         "stt: faster-whisper whisper-base on cpu, 2 threads, 300 MB",
+        "end_of_turn: smart-turn smart-turn-v3.2 on cpu, 1 thread, 0 MB",
         "llm: llama-cpp smollm2-135m-instruct-q4_1 on cuda:0, 1 thread, 350 MB",
         "tts: piper en_US-joe-medium on cpu, 1 thread, 0 MB",
     )
 
 
 def test_the_shipped_placements_fit_the_machines_they_are_named_after() -> None:
-    cpu = resolve(load_placement(CONFIGS / "cpu-2core.yaml"), FakeMachine(cores=2, available_mb=1_000))
+    cpu = resolve(load_placement(CONFIGS / "cpu-2core.yaml"), FakeMachine(cores=2, available_mb=1_020))
     assert cpu.warnings == ()
     assert {engine.device for engine in cpu.engines} == {"cpu"}
     gpu = resolve(load_placement(CONFIGS / "gpu-4gb.yaml"), FakeMachine(cores=2, available_mb=1_000, gpus=(3_700,)))

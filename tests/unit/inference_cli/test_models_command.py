@@ -98,7 +98,7 @@ def test_verify_as_json_still_fails(capsys: pytest.CaptureFixture[str]) -> None:
 def test_verify_without_names_looks_at_what_the_placement_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute("models", "verify") == EXIT_ERROR
     named = {line.split(":")[0].removeprefix("model ") for line in errors(capsys)}
-    assert named == {"whisper-base", "smollm2-135m-instruct-q4_1", "en_US-joe-medium"}
+    assert named == {"whisper-base", "smart-turn-v3.2", "smollm2-135m-instruct-q4_1", "en_US-joe-medium"}
 
 
 def test_an_offline_pull_says_what_lacks_and_creates_nothing(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
@@ -107,6 +107,7 @@ def test_an_offline_pull_says_what_lacks_and_creates_nothing(capsys: pytest.Capt
     assert said[0] == "silero-vad: ready"
     assert [line.split(" is missing and --offline")[0] for line in said[1:]] == [
         "error: model whisper-base",
+        "error: model smart-turn-v3.2",
         "error: model smollm2-135m-instruct-q4_1",
         "error: model en_US-joe-medium",
     ]
@@ -138,7 +139,7 @@ def test_a_placement_needs_only_models_that_run_in_the_process(tmp_path: Path) -
     path = tmp_path / "remote.yaml"
     remote = placement_data(llm={"engine": "ollama", "model": "qwen2.5:3b"})
     path.write_text(yaml.safe_dump(remote), encoding="utf-8")
-    assert needed_by(path) == ("silero-vad", "whisper-base", "en_US-joe-medium")
+    assert needed_by(path) == ("silero-vad", "whisper-base", "smart-turn-v3.2", "en_US-joe-medium")
 
 
 def test_without_a_named_placement_the_nearest_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,9 @@ from voice_orchestrator.profiles.model import Profile
 PROMPT = "system_prompt: You answer the telephone.\n"
 
 
+TOOL = "tools:\n  - name: look_up\n    description: Knows orders\n    url: http://127.0.0.1:8080/\n"
+
+
 def written(folder: Path, text: str | bytes, name: str = "agent.yaml") -> Path:
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -52,6 +55,9 @@ def test_what_a_profile_says_is_taken(tmp_path: Path) -> None:
         ("limits: {idle: 3000}", "limits.idle: unknown key; did you mean idle_ms?"),
         ("limits: {zzz: 1}", "limits.zzz: unknown key; known: call_ms, idle_ms"),
         ("vad: {min_silence: 100}", "vad.min_silence: unknown key; did you mean min_silence_ms?"),
+        ("turn_taking: {expect: number}", "turn_taking.expect: unknown key; did you mean expects?"),
+        ("dtmf: {terminater: '#'}", "dtmf.terminater: unknown key; did you mean terminator?"),
+        (f"{TOOL}    tiemout_ms: 5", "tools.0.tiemout_ms: unknown key; did you mean timeout_ms?"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path, text: str, expected: str) -> None:
@@ -250,8 +256,37 @@ def test_the_folder_of_the_environment_is_looked_in_first(tmp_path: Path, monkey
 
 def test_thresholds_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, PROMPT + "vad: {activation_threshold: 0.3, deactivation_threshold: 0.5}")
-    assert problem.startswith("vad: ")
-    assert "deactivation_threshold must be at most activation_threshold" in problem
+    assert problem == "vad: deactivation_threshold must be at most activation_threshold"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "turn_taking: {min_delay_ms: 4000}",
+            "turn_taking: max_delay_ms (3000) must be at least min_delay_ms (4000)",
+        ),
+        ("turn_taking: {expected_length: 6}", "turn_taking: expected_length needs expects: number, spelling or email"),
+        (
+            "interruptions: {min_duration_ms: 1600}",
+            "interruptions: max_duration_ms (1500) must be at least min_duration_ms (1600)",
+        ),
+        (
+            "interruptions: {decide_timeout_ms: 900}",
+            "interruptions: decide_timeout_ms was renamed: write false_interruption_timeout_ms",
+        ),
+        ("dtmf: {turn_text: I pressed keys}", "dtmf.turn_text: must contain {keys}"),
+        ("dtmf: {terminator: '##'}", "dtmf.terminator: string should match pattern '^[0-9A-D*#]?$'"),
+        ("dtmf: {terminator: }", "dtmf.terminator: input should be a valid string"),
+        ("away: {prompts: ['  ']}", "away.prompts: a prompt must hold words"),
+        ("uninterruptible: [goodbye]", "uninterruptible.0: input should be 'greeting', 'recovery' or 'away'"),
+        ("turn_taking: {detection: button}", "turn_taking.detection: input should be 'vad' or 'push_to_talk'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_with_the_way_out(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    assert problems(tmp_path, PROMPT + text) == [expected]
 
 
 def test_variables_cannot_add_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

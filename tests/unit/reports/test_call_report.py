@@ -15,7 +15,8 @@ from voice_contract.messages import (
     TranscribeKind,
     WorkTiming,
 )
-from voice_orchestrator.reports.call_report import STAGES, make_transcript
+from voice_orchestrator.reports.call_report import STAGES
+from voice_orchestrator.reports.transcript import make_transcript
 from voice_orchestrator.session import events as e
 
 TEN_WORDS = "One two three four five six seven eight nine ten."
@@ -53,9 +54,10 @@ def interrupted_turn(heard_samples: int | None) -> Script:
     script.start(0)
     run_id = script.run_id
     script.after(3_500).start_speaking()
-    script.wait(800)
+    script.wait(1_600)
     if heard_samples is not None:
         script.report(run_id, heard_samples)
+    script.wait(600)
     script.stop_speaking()
     script.transcribed("Stop.")
     return script
@@ -106,8 +108,8 @@ def test_an_interrupted_reply_is_reported_up_to_the_last_word_that_was_heard() -
     made = report(script, played)
     assert made["turns"][0]["agent"] == "One two"
     assert made["turns"][0]["interrupted"]
-    outcomes = [decision["outcome"] for decision in made["turns"][0]["barge_ins"]]
-    assert outcomes == ["paused", "confirmed"]
+    decisions = [(each["outcome"], each["cause"]) for each in made["turns"][0]["barge_ins"]]
+    assert decisions == [("paused", "onset"), ("confirmed", "duration")]
     agent = [entry for entry in make_transcript(log_of(script), played, ORIGIN_MS) if entry["speaker"] == "agent"]
     assert [(entry["text"], entry["interrupted"]) for entry in agent] == [("One two", True)]
 
@@ -129,7 +131,8 @@ def test_a_pause_the_agent_came_back_from_is_no_interruption() -> None:
     (turn,) = report(script)["turns"]
     assert not turn["interrupted"]
     assert turn["agent"] == "Good morning to you."
-    assert [decision["outcome"] for decision in turn["barge_ins"]] == ["paused", "rejected"]
+    decisions = [(decision["outcome"], decision["cause"]) for decision in turn["barge_ins"]]
+    assert decisions == [("paused", "onset"), ("rejected", "no_words")]
 
 
 def test_a_turn_nobody_answered_says_why() -> None:
@@ -185,6 +188,7 @@ def test_what_engines_cost_is_in_milliseconds() -> None:
         kind=TranscribeKind.FINAL,
         text="Hello?",
         mean_log_probability=-0.1,
+        no_speech_probability=0.1,
         timing=WorkTiming(queued_us=1_250, first_result_us=80_000, total_us=80_049),
     )
     script.wait(300)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voice_orchestrator.reports.call_report import write_json
+from voice_orchestrator.reports.json_document import write_json
 
 
 def test_a_document_is_written_whole_and_for_its_owner_only(tmp_path: Path) -> None:

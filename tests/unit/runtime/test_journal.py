@@ -55,7 +55,7 @@ def values(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Values of an event type."""
     given_values: dict[str, st.SearchStrategy[Any]] = {}
     for field in fields(kind):
-        if field.name == "mean_log_probability":
+        if field.name.endswith("probability"):
             given_values[field.name] = st.floats(allow_nan=False, allow_infinity=False)
         elif field.name == "timing":
             given_values[field.name] = instances(WorkTiming)
@@ -72,6 +72,8 @@ def commands(draw: st.DrawFn) -> c.Command:
     elif kind is c.EndCall:
         failure = draw(st.none() | instances(Failure))
         command = c.EndCall(cause=draw(st.sampled_from(EndCause)), failure=failure)
+    elif kind is c.CallTool:
+        command = draw(st.builds(c.CallTool))
     elif kind in (c.ToEdge, c.ToInference):
         messages = get_args(c.EdgeMessage if kind is c.ToEdge else c.InferenceMessage)
         command = kind(message=draw(instances(draw(st.sampled_from(messages)))), run_id=draw(RUN_IDS))

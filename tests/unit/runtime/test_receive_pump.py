@@ -15,6 +15,7 @@ from voice_contract.messages import (
     Audio,
     AudioFormat,
     CallEnded,
+    Dtmf,
     EndCause,
     HangUp,
     Heartbeat,
@@ -22,6 +23,8 @@ from voice_contract.messages import (
     PlayoutPosition,
     SessionConfigure,
     Speaker,
+    TalkPressed,
+    TalkReleased,
     Transcript,
     TranscriptKind,
 )
@@ -32,6 +35,7 @@ from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
 from voice_orchestrator.runtime.receive_pump import ReceivePump
 from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.runtime.sound_watch import SoundWatch
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference
 
@@ -73,7 +77,8 @@ def with_rig(story: Callable[[Rig], Coroutine[None, None, None]], *, connected: 
         edge, node = MemoryEdge(clock), KeepingNode()
         sender = SendPump(edge, buffer, mailbox, clock)
         link = InferenceLink("test", node, mailbox, clock, media, buffer, sender)
-        pump = ReceivePump(edge, link, mailbox, clock, media)
+        watch = SoundWatch(mailbox, clock, media)
+        pump = ReceivePump(edge, link, mailbox, clock, media, watch)
         pumping, linking = asyncio.create_task(pump.run()), asyncio.create_task(link.run())
         if connected:
             link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
@@ -96,6 +101,7 @@ def with_rig(story: Callable[[Rig], Coroutine[None, None, None]], *, connected: 
             0,
             events.CallerTyped(at_ms=0, text="Hello?"),
         ),
+        (Dtmf(key="#"), 0, events.CallerKeyed(at_ms=0, key="#")),
         (PlayoutPosition(played_samples=77), 5, events.PlayoutReported(at_ms=0, run_id=5, played_samples=77)),
     ],
     ids=lambda value: type(value).__name__,
@@ -104,6 +110,36 @@ def test_what_an_edge_says_is_an_event_of_the_session(payload: Payload, run_id: 
     async def story(rig: Rig) -> None:
         rig.edge.say(payload, run_id)
         assert await rig.told() == [event]
+
+    with_rig(story)
+
+
+def test_the_button_is_pressed_where_the_caller_was_on_the_line() -> None:
+    async def story(rig: Rig) -> None:
+        await elapse(2.0)
+        await rig.hear(25)
+        rig.edge.say(TalkPressed(offset_samples=10 * FRAME_SAMPLES))
+        rig.edge.say(TalkReleased(offset_samples=20 * FRAME_SAMPLES))
+        pressed, released = await rig.told()
+        assert isinstance(pressed, events.TalkPressed)
+        assert isinstance(released, events.TalkReleased)
+        assert (pressed.offset_samples, released.offset_samples) == (10 * FRAME_SAMPLES, 20 * FRAME_SAMPLES)
+        assert abs(pressed.spoken_at_ms - 2_200) <= 1
+        assert abs(released.spoken_at_ms - 2_400) <= 1
+
+    with_rig(story)
+
+
+@pytest.mark.parametrize("frames", [0, 5], ids=["before any sound", "beyond the sound"])
+def test_the_button_is_never_pressed_in_the_future_nor_before_the_call(frames: int) -> None:
+    async def story(rig: Rig) -> None:
+        await elapse(2.0)
+        await rig.hear(frames)
+        rig.edge.say(TalkPressed(offset_samples=1_000 * FRAME_SAMPLES))
+        (pressed,) = await rig.told()
+        assert isinstance(pressed, events.TalkPressed)
+        assert pressed.spoken_at_ms == pressed.at_ms
+        assert pressed.at_ms >= 2_000
 
     with_rig(story)
 

@@ -15,6 +15,7 @@ from support.session_script import Script
 from voice_contract.messages import Phase
 from voice_orchestrator.runtime.journal_codec import canonical
 from voice_orchestrator.runtime.replay import JournalError, ReplayStep, replay
+from voice_orchestrator.session.reducer import REDUCER_VERSION
 
 Lines = list[dict[str, Any]]
 
@@ -184,7 +185,7 @@ def list_entry(entries: Lines) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (newer_reducer, "reducer version 99, this is version 1"),
+        (newer_reducer, f"written by reducer version 99, this is version {REDUCER_VERSION}"),
         (newer_format, "not a journal of version 1"),
         (no_header, "not a journal of version 1"),
         (no_policy, "line 1: the policy is not a valid entry"),

@@ -34,7 +34,7 @@ def test_a_call_is_opened_once() -> None:
 def test_the_greeting_is_spoken_and_the_prompt_is_evaluated_meanwhile() -> None:
     script = Script(policy(greeting="Good morning to you. How can I help?"))
     script.do(e.CallOpened, listens=True, speaks=True)
-    commands = script.do(e.InferenceReady)
+    commands = script.do(e.InferenceReady, scores_end_of_turn=False)
     assert names(commands) == ["PhaseChanged", "Synthesize", "Synthesize", "PrimePrompt"]
     (prime,) = only(commands, PrimePrompt)
     assert [message.role for message in prime.messages] == [ChatRole.SYSTEM]
@@ -44,7 +44,7 @@ def test_the_greeting_is_spoken_and_the_prompt_is_evaluated_meanwhile() -> None:
 
 def test_a_second_ready_means_nothing() -> None:
     script = Script().open()
-    script.do(e.InferenceReady)
+    script.do(e.InferenceReady, scores_end_of_turn=False)
     assert script.ignored == "already_connected"
 
 
@@ -65,7 +65,7 @@ def test_the_greeting_is_not_repeated_by_the_next_node() -> None:
     script.synthesise(0)
     script.start(0)
     script.do(e.InferenceLost, reason=FailureReason.PEER_SILENT, detail="hung")
-    assert "Synthesize" not in names(script.do(e.InferenceReady))
+    assert "Synthesize" not in names(script.do(e.InferenceReady, scores_end_of_turn=False))
 
 
 def test_what_was_played_before_a_loss_is_in_the_history() -> None:
@@ -74,7 +74,17 @@ def test_what_was_played_before_a_loss_is_in_the_history() -> None:
     script.play(0)
     commands = script.do(e.InferenceLost, reason=FailureReason.INFERENCE_LOST, detail="gone")
     assert "FlushRun" in names(commands)
+    script.wait(500)  # the edge says nothing
     assert [message.text for message in script.state.history] == ["Can you help me?", "Of course I can."]
+
+
+def test_what_the_edge_says_it_played_before_a_loss_is_in_the_history() -> None:
+    script = Script().open().say("Can you help me?").respond("One two three four.")
+    run_id = script.run_id
+    script.do(e.InferenceLost, reason=FailureReason.INFERENCE_LOST, detail="gone")
+    script.report(run_id, 8_000)
+    assert [message.text for message in script.state.history] == ["Can you help me?", "One two"]
+    assert script.state.history[-1].interrupted
 
 
 def test_a_loss_in_a_call_of_words_keeps_what_was_shown() -> None:
@@ -90,7 +100,7 @@ def test_a_committed_turn_with_known_words_is_answered_by_the_next_node() -> Non
     script = Script().open().say("Can you help me?")
     commands = script.do(e.InferenceLost, reason=FailureReason.INFERENCE_LOST, detail="gone")
     assert "DropRun" in names(commands)
-    assert "Generate" in names(script.do(e.InferenceReady))
+    assert "Generate" in names(script.do(e.InferenceReady, scores_end_of_turn=False))
 
 
 def test_a_turn_without_words_is_lost_with_its_node() -> None:

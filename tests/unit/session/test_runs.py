@@ -4,7 +4,7 @@ import pytest
 from support.session_script import SILENT_RECOVERY, Script, names, only, policy
 
 from voice_contract.failures import Failure, FailureReason, Stage
-from voice_contract.messages import CancelRun, Phase, Synthesize, Transcript, TurnLatency
+from voice_contract.messages import CancelRun, Phase, RunHeard, Synthesize, Transcript, TurnLatency
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
 
@@ -58,7 +58,8 @@ def test_a_run_is_closed_when_all_is_written_and_spoken_and_ends_when_all_is_hea
     assert names(script.synthesise(0)) == ["CloseRun"]
     script.start(0)
     script.play(0)
-    assert names(script.report(run_id, 16_000)) == ["PhaseChanged"]
+    assert names(script.report(run_id, 16_000)) == ["RunHeard", "PhaseChanged"]
+    assert script.all(RunHeard) == [RunHeard(text="Of course we are.", interrupted=False)]
     assert script.where() is Phase.ACTIVE
     assert [m.text for m in script.state.history] == ["Are you open?", "Of course we are."]
 

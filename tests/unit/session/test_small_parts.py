@@ -2,11 +2,11 @@
 
 import pytest
 
-from voice_contract.messages import ChatMessage, ChatRole, Phase
-from voice_orchestrator.session.history import HISTORY_MESSAGES_MAX, heard_text, played_text, with_message
+from voice_contract.messages import ChatRole, Phase
+from voice_orchestrator.session.history import HISTORY_ENTRIES_MAX, heard_text, played_text, with_entry
 from voice_orchestrator.session.latency import turn_latency
 from voice_orchestrator.session.phases import PHASE_EDGES, IllegalPhaseEdgeError, require_edge
-from voice_orchestrator.session.state import LatencyMarks, Segment
+from voice_orchestrator.session.state import LatencyMarks, Said, Segment
 
 SEGMENTS = (
     Segment(text="one two three four", requested=True, samples=4_000, started=True, played=True),
@@ -36,17 +36,19 @@ def test_played_text_counts_whole_segments_only() -> None:
 
 
 def test_two_messages_of_one_speaker_are_one() -> None:
-    history = with_message((), ChatRole.USER, "Hello")
-    assert with_message(history, ChatRole.USER, "again") == (ChatMessage(role=ChatRole.USER, text="Hello again"),)
-    assert with_message(history, ChatRole.ASSISTANT, "") == history
+    history = with_entry((), Said(role=ChatRole.USER, text="Hello"))
+    assert with_entry(history, Said(role=ChatRole.USER, text="again")) == (
+        Said(role=ChatRole.USER, text="Hello again"),
+    )
+    assert with_entry(history, Said(role=ChatRole.ASSISTANT, text="")) == history
 
 
 def test_history_is_bounded() -> None:
-    history: tuple[ChatMessage, ...] = ()
-    for number in range(HISTORY_MESSAGES_MAX + 50):
-        history = with_message(history, (ChatRole.USER, ChatRole.ASSISTANT)[number % 2], str(number))
-    assert len(history) == HISTORY_MESSAGES_MAX
-    assert history[-1].text == str(HISTORY_MESSAGES_MAX + 49)
+    history: tuple[Said, ...] = ()
+    for number in range(HISTORY_ENTRIES_MAX + 50):
+        history = with_entry(history, Said(role=(ChatRole.USER, ChatRole.ASSISTANT)[number % 2], text=str(number)))
+    assert len(history) == HISTORY_ENTRIES_MAX
+    assert history[-1].text == str(HISTORY_ENTRIES_MAX + 49)
 
 
 def test_a_stage_that_was_hidden_behind_the_one_before_is_zero() -> None:

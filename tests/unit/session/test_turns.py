@@ -4,6 +4,9 @@ from support.session_script import NO_COST, SILENT_RECOVERY, Script, names, only
 
 from voice_contract.failures import Failure, FailureReason
 from voice_contract.messages import (
+    BargeIn,
+    BargeInCause,
+    BargeInOutcome,
     CancelTranscription,
     ChatRole,
     Generate,
@@ -16,6 +19,7 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.policy import TurnTakingPolicy
+from voice_orchestrator.session.state import Origin
 
 
 def test_a_pause_asks_for_the_words_with_sound_around_them() -> None:
@@ -65,12 +69,16 @@ def test_speech_before_the_commit_goes_on_with_the_same_turn() -> None:
     assert request.start_offset_samples == 0
 
 
-def test_speech_before_anything_is_heard_reopens_the_turn_and_kills_the_reply() -> None:
+def test_speech_before_anything_is_heard_reopens_the_turn_and_lasting_it_kills_the_reply() -> None:
     script = Script().open().say("I would like")
     dead = script.run_id
-    commands = script.start_speaking()
-    assert names(commands) == ["CancelRun", "DropRun", "PhaseChanged"]
-    script.wait(1_000)
+    assert names(script.start_speaking()) == ["BargeIn", "PhaseChanged"]
+    assert script.wait(339) == ()
+    commands = script.wait(1)
+    (decision,) = only(commands, BargeIn)
+    assert (decision.outcome, decision.cause) == (BargeInOutcome.CONFIRMED, BargeInCause.DURATION)
+    assert [name for name in names(commands) if name != "BargeIn"] == ["CancelRun", "DropRun"]
+    script.wait(600)
     script.stop_speaking()
     commands = script.transcribed("I would like an appointment.") + script.wait(500)
     (generate,) = only(commands, Generate)
@@ -82,7 +90,20 @@ def test_speech_before_anything_is_heard_reopens_the_turn_and_kills_the_reply() 
 def test_a_turn_is_announced_as_partial_words_and_once_as_final() -> None:
     script = Script().open().say("Hello there.")
     kinds = [words.kind for words in script.all(Transcript)]
-    assert kinds == [TranscriptKind.PARTIAL, TranscriptKind.FINAL]
+    assert kinds == [TranscriptKind.FINAL]
+
+
+def test_words_on_which_two_passes_agree_are_shown_once() -> None:
+    script = Script(policy(turn_taking=TurnTakingPolicy(partial_interval_ms=500))).open()
+    script.start_speaking()
+    script.wait(500)
+    assert only(script.transcribed("I would like a", final=False), Transcript) == []
+    script.wait(500)
+    (words,) = only(script.transcribed("I would light up", final=False), Transcript)
+    assert (words.kind, words.text) == (TranscriptKind.PARTIAL, "I would")
+    script.stop_speaking()
+    assert only(script.transcribed("I would like an appointment."), Transcript) == []
+    assert [words.text for words in only(script.wait(1_000), Transcript)] == ["I would like an appointment."]
 
 
 def test_partial_words_are_asked_for_while_the_caller_speaks_one_request_at_a_time() -> None:
@@ -90,7 +111,7 @@ def test_partial_words_are_asked_for_while_the_caller_speaks_one_request_at_a_ti
     script.start_speaking()
     assert names(script.wait(500)) == ["Transcribe"]
     assert names(script.wait(500)) == []
-    assert names(script.transcribed("I would", final=False)) == ["Transcript"]
+    assert names(script.transcribed("I would", final=False)) == []
     assert names(script.wait(500)) == ["Transcribe"]
     assert names(script.transcribed("", final=False)) == []
 
@@ -109,6 +130,7 @@ def test_a_partial_that_comes_after_the_pause_is_superseded() -> None:
         kind=TranscribeKind.PARTIAL,
         text="late",
         mean_log_probability=0.0,
+        no_speech_probability=0.0,
         timing=NO_COST,
     )
     assert script.ignored == "transcript_superseded"
@@ -221,17 +243,19 @@ def test_typing_again_before_anything_is_shown_joins_both() -> None:
 def test_typing_over_a_heard_reply_interrupts_it() -> None:
     script = Script().open(listens=False).after(10)
     script.do(e.CallerTyped, text="What are your hours?")
-    script.respond()
+    run_id = script.respond().run_id
     commands = script.do(e.CallerTyped, text="Never mind.")
-    assert "FlushRun" in names(commands)
-    assert "Generate" in names(commands)
+    assert names(commands) == ["BargeIn", "CancelRun", "FlushRun", "PhaseChanged"]
+    assert script.all(BargeIn)[-1].cause is BargeInCause.TYPED
+    (generate,) = only(script.report(run_id, 0), Generate)
+    assert [m.text for m in generate.messages[1:]] == ["What are your hours? Never mind."]
 
 
 def test_typing_over_a_paused_reply_confirms_the_barge_in() -> None:
-    script = Script().open().say("Hello?").respond()
+    script = Script().open().say("Hello?").respond().after(500)
     script.start_speaking()
     commands = script.do(e.CallerTyped, text="Never mind.")
-    assert names(commands)[0] == "BargeIn"
+    assert [decision.outcome for decision in only(commands, BargeIn)] == [BargeInOutcome.CONFIRMED]
     assert "CancelTranscription" not in names(commands)
 
 
@@ -247,7 +271,7 @@ def test_typed_words_before_a_node_is_there_are_answered_when_it_is() -> None:
     script = Script()
     script.do(e.CallOpened, listens=False, speaks=False)
     script.do(e.CallerTyped, text="Hello?")
-    assert "Generate" in names(script.do(e.InferenceReady))
+    assert "Generate" in names(script.do(e.InferenceReady, scores_end_of_turn=False))
 
 
 def test_speech_takes_the_place_of_a_typed_turn_that_was_not_answered() -> None:
@@ -255,7 +279,8 @@ def test_speech_takes_the_place_of_a_typed_turn_that_was_not_answered() -> None:
     script.do(e.CallerTyped, text="Hello?")
     script.start_speaking()
     assert script.state.turn is not None
-    assert not script.state.turn.typed
+    assert script.state.turn.origin is Origin.SPEECH
+    assert script.state.turn.prefix == "Hello?"
 
 
 def test_the_model_is_shown_as_many_turns_as_the_profile_says() -> None:

@@ -52,8 +52,9 @@ class EngineDescription(_message.Message):
     WORD_TIMES_FIELD_NUMBER: _builtins.int
     CONCURRENCY_FIELD_NUMBER: _builtins.int
     VOICES_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
     stage: _failure_pb2.Stage.ValueType
-    """The stage it serves: VAD, STT, LLM or TTS."""
+    """The stage it serves: VAD, STT, END_OF_TURN, LLM or TTS."""
     engine: _builtins.str
     """Name of the engine, for example "faster-whisper"."""
     model: _builtins.str
@@ -68,6 +69,8 @@ class EngineDescription(_message.Message):
     """True when it tells the times of words."""
     concurrency: _builtins.int
     """Pieces of work it does at the same time; more are queued."""
+    tools: _builtins.bool
+    """True when it passes tools on to its model, for LLM; others leave the tools of a Generate out."""
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Languages it takes, BCP 47 primary subtags; empty: any."""
@@ -89,10 +92,11 @@ class EngineDescription(_message.Message):
         word_times: _builtins.bool = ...,
         concurrency: _builtins.int = ...,
         voices: _abc.Iterable[_builtins.str] | None = ...,
+        tools: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "device", b"device", "engine", b"engine", "languages", b"languages", "model", b"model", "precision", b"precision", "stage", b"stage", "streaming", b"streaming", "voices", b"voices", "word_times", b"word_times"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "device", b"device", "engine", b"engine", "languages", b"languages", "model", b"model", "precision", b"precision", "stage", b"stage", "streaming", b"streaming", "tools", b"tools", "voices", b"voices", "word_times", b"word_times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,7 +123,7 @@ class DescribeResponse(_message.Message):
     """Of those, free ones."""
     @_builtins.property
     def engines(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineDescription]:
-        """One entry per stage."""
+        """One entry per stage it serves."""
 
     def __init__(
         self,

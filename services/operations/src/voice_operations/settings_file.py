@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -103,8 +103,17 @@ def _problem(entry: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydan
 def _keys_beside(location: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     kind = model
     for part in location[:-1]:
-        annotation = kind.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if isinstance(part, int):
+            continue  # an entry of a list whose kind the step before found
+        inside = _model_in(kind.model_fields[part].annotation)
+        if inside is None:
             return []
-        kind = annotation
+        kind = inside
     return list(kind.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model that `annotation` is or is a list of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)

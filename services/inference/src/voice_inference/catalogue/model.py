@@ -51,8 +51,7 @@ class CatalogueModel:
     """One model. Either `bundled_in` is set or its files are pulled into the cache."""
 
     name: str
-    stage: Stage | None
-    """The engine it is for; none for the end-of-turn model, which serves no stage of its own."""
+    stage: Stage
     role: str
     title: str
     licence: str

@@ -146,7 +146,7 @@ SMOLLM2: Final = CatalogueModel(
 
 SMART_TURN: Final = CatalogueModel(
     name="smart-turn-v3.2",
-    stage=None,
+    stage=Stage.END_OF_TURN,
     role="end of turn",
     title="Smart Turn v3.2, int8 ONNX, 16 kHz",
     licence="BSD-2-Clause",

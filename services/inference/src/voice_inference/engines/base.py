@@ -1,9 +1,9 @@
 """What an engine of each stage must be able to do.
 
-One adapter module per engine implements one of these Protocols; `registry` names them. Blocking engines (VAD, STT, TTS)
-are called on the worker threads of a lane, never on the event loop, and look at their `CancelToken` between steps (a
-window, a segment, a token). Language models have an asynchronous interface because some of them live in another
-process; the in-process one brings its own lane. Sound is float32 in -1..1 or int16, one channel, 16,000 Hz.
+One adapter module per engine implements one of these Protocols; `registry` names them. Blocking engines (VAD, STT, end
+of turn, TTS) are called on the worker threads of a lane, never on the event loop, and look at their `CancelToken`
+between steps (a window, a segment, a token). Language models have an asynchronous interface because some of them live
+in another process; the in-process one brings its own lane. Sound is float32 in -1..1 or int16, one channel, 16,000 Hz.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
+from voice_contract.messages import ChatMessage, EngineDescription, FinishReason, ToolDeclaration
 
 FloatSamples = NDArray[np.float32]
 IntSamples = NDArray[np.int16]
@@ -89,6 +89,8 @@ class SttResult:
 
     text: str
     mean_log_probability: float
+    no_speech_probability: float = 0.0
+    """That the sound holds no speech, 0 to 1; of several pieces the lowest. 0 when the engine does not tell."""
 
 
 class SttEngine(Protocol):
@@ -104,6 +106,21 @@ class SttEngine(Protocol):
         """Words of `samples` in `language` (BCP 47). Raises Cancelled, or VoiceAgentError with stage STT."""
 
 
+class EndOfTurnEngine(Protocol):
+    """Judges from sound whether a caller has finished. Used by one lane thread."""
+
+    def describe(self) -> EngineDescription:
+        """What it is."""
+
+    def warm_up(self) -> None:
+        """Runs once so that the first real call is not slower than the others."""
+
+    def score(self, samples: FloatSamples, cancel: CancelToken) -> float:
+        """How likely it is, 0 to 1, that a caller who sounded like `samples` up to now has finished; it may look at the
+        end of them only. Raises Cancelled, or VoiceAgentError with stage END_OF_TURN.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmRequest:
     """One reply to write; fields as in voice_contract.messages.Generate."""
@@ -117,6 +134,8 @@ class LlmRequest:
     stop: tuple[str, ...]
     deadline_s: float
     """When it should be done, on the node's monotonic clock; orders the lane, is not enforced."""
+    tools: tuple[ToolDeclaration, ...] = ()
+    """Tools the model may ask for; an engine that does not describe itself with `tools` leaves them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +143,14 @@ class LlmText:
     """A piece of a reply, never empty."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmToolRequest:
+    """The model asks for a tool; `arguments` is the text of a JSON object."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +164,9 @@ class LlmEnd:
     queued_us: int
 
 
+LlmItem = LlmText | LlmToolRequest | LlmEnd
+
+
 class LlmEngine(Protocol):
     """Writes replies. Used on the event loop."""
 
@@ -146,8 +176,9 @@ class LlmEngine(Protocol):
     async def start(self) -> None:
         """Loads or reaches the model and warms it; raises VoiceAgentError saying what mends it."""
 
-    def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
-        """Pieces of the reply, then one LlmEnd. Ends without LlmEnd by raising Cancelled within one token of a
+    def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
+        """Pieces of the reply and requests for tools, then one LlmEnd, whose reason is TOOLS when there were requests.
+        Ends without LlmEnd by raising Cancelled within one token of a
         cancel, or VoiceAgentError with stage LLM.
         """
 
@@ -161,6 +192,16 @@ class LlmEngine(Protocol):
         """Gives everything back."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TtsEnd:
+    """The last thing an undisturbed synthesis yields."""
+
+    word_end_samples: tuple[int, ...]
+    """For each word of the text, cut at white space, one past its last sample of all the sound that was yielded; does
+    not fall. Empty when the engine does not tell.
+    """
+
+
 class TtsEngine(Protocol):
     """Turns words into sound. Thread-safe for as many callers as `describe().concurrency` says."""
 
@@ -170,7 +211,9 @@ class TtsEngine(Protocol):
     def warm_up(self) -> None:
         """Runs once so that the first real call is not slower than the others."""
 
-    def synthesize(self, text: str, voice: str, speaking_rate: float, cancel: CancelToken) -> Iterator[IntSamples]:
-        """Speech for `text` in pieces, 16,000 Hz, as they are made; `voice` empty means the default. Raises Cancelled
-        between pieces, or VoiceAgentError with stage TTS.
+    def synthesize(
+        self, text: str, voice: str, speaking_rate: float, cancel: CancelToken
+    ) -> Iterator[IntSamples | TtsEnd]:
+        """Speech for `text` in pieces, 16,000 Hz, as they are made, then one TtsEnd; `voice` empty means the default.
+        Raises Cancelled between pieces, or VoiceAgentError with stage TTS.
         """

@@ -12,7 +12,7 @@ from typing import Final
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_inference.courtesy import Courtesy
-from voice_inference.engines.base import LlmEngine, SttEngine, TtsEngine, VadEngine
+from voice_inference.engines.base import EndOfTurnEngine, LlmEngine, SttEngine, TtsEngine, VadEngine
 
 OptionValue = str | int | float
 
@@ -56,6 +56,9 @@ class EngineEntry:
 ENGINES: Final[Mapping[tuple[Stage, str], EngineEntry]] = {
     (Stage.VAD, "silero"): EngineEntry(library="silero_vad", install="pip install silero-vad", embedded=True),
     (Stage.STT, "faster-whisper"): EngineEntry(
+        library="faster_whisper", install="pip install faster-whisper", embedded=True
+    ),
+    (Stage.END_OF_TURN, "smart-turn"): EngineEntry(
         library="faster_whisper", install="pip install faster-whisper", embedded=True
     ),
     (Stage.LLM, "llama-cpp"): EngineEntry(
@@ -112,6 +115,15 @@ def make_stt(spec: EngineSpec) -> SttEngine:
     return FasterWhisper(
         spec.files(), model=spec.model, device=spec.device, threads=spec.threads, precision=spec.precision or "int8"
     )
+
+
+def make_end_of_turn(spec: EngineSpec) -> EndOfTurnEngine:
+    """Loads the end-of-turn engine."""
+    require_installed(Stage.END_OF_TURN, spec.engine)
+    from voice_inference.engines.end_of_turn.smart_turn import SmartTurn
+
+    (network,) = spec.files().glob("*.onnx")
+    return SmartTurn(network, model=spec.model, threads=spec.threads)
 
 
 def make_tts(spec: EngineSpec) -> TtsEngine:

@@ -30,16 +30,24 @@ class EnginePlacement(_Section):
 
 
 class Engines(_Section):
-    """One engine per stage."""
+    """One engine per stage; without `end_of_turn` the node does not score pauses."""
 
     vad: EnginePlacement
     stt: EnginePlacement
+    end_of_turn: EnginePlacement | None = None
     llm: EnginePlacement
     tts: EnginePlacement
 
     def by_stage(self) -> tuple[tuple[Stage, EnginePlacement], ...]:
-        """The engines with their stages."""
-        return ((Stage.VAD, self.vad), (Stage.STT, self.stt), (Stage.LLM, self.llm), (Stage.TTS, self.tts))
+        """The engines there are with their stages, in the order of the pipeline."""
+        placed = (
+            (Stage.VAD, self.vad),
+            (Stage.STT, self.stt),
+            (Stage.END_OF_TURN, self.end_of_turn),
+            (Stage.LLM, self.llm),
+            (Stage.TTS, self.tts),
+        )
+        return tuple((stage, engine) for stage, engine in placed if engine is not None)
 
 
 class Limits(_Section):

@@ -27,8 +27,12 @@ class ResolvedPlacement:
     warnings: tuple[str, ...]
 
     def engine(self, stage: Stage) -> ResolvedEngine:
-        """The engine of a stage."""
+        """The engine of a stage that has one."""
         return next(engine for engine in self.engines if engine.stage is stage)
+
+    def has(self, stage: Stage) -> bool:
+        """Whether there is an engine for a stage."""
+        return any(engine.stage is stage for engine in self.engines)
 
     def describe_lines(self) -> tuple[str, ...]:
         """One line per engine, for people."""

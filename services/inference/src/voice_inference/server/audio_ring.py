@@ -57,5 +57,7 @@ class AudioRing:
         end = min(end_samples, self._end)
         if end <= start:
             return np.zeros(0, dtype=np.float32)
-        at = np.arange(start, end) % self._capacity
-        return self._samples[at].astype(np.float32) / np.float32(32768.0)
+        at = start % self._capacity
+        head = self._samples[at : at + end - start]
+        rest = self._samples[: end - start - len(head)]
+        return np.concatenate((head, rest), dtype=np.float32) / np.float32(32768.0)

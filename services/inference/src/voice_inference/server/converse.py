@@ -17,6 +17,7 @@ from voice_contract.messages import (
     Generate,
     Heartbeat,
     PrimePrompt,
+    ScoreEndOfTurn,
     SessionClose,
     SessionConfigure,
     SessionReady,
@@ -26,10 +27,12 @@ from voice_contract.messages import (
 from voice_contract.sequencing import EventSequencer, SequenceGuard
 from voice_inference.clock import monotonic_s, monotonic_us
 from voice_inference.server.audio_ring import AudioRing
+from voice_inference.server.caller_work import CallerWork
+from voice_inference.server.failure_report import FailureReport
 from voice_inference.server.outbox import OrchestratorStuckError, Outbox
 from voice_inference.server.pipeline import Pipeline
+from voice_inference.server.reply_work import ReplyWork
 from voice_inference.server.speech_segmenter import SpeechSegmenter
-from voice_inference.server.work import SessionWork
 from voice_inference.vad_lane import VadStream
 
 LAST_WRITE_S: Final = 1.0
@@ -62,7 +65,9 @@ class ConverseSession:
         self._pipeline = pipeline
         self._outbox = Outbox()
         self._ring = AudioRing()
-        self._work = SessionWork(first.session_id, configure, pipeline, self._ring, self._outbox)
+        failures = FailureReport(self._outbox, pipeline.metrics)
+        self._caller = CallerWork(configure, pipeline, self._ring, self._outbox, failures)
+        self._reply = ReplyWork(first.session_id, configure, pipeline, self._outbox, failures)
         self._guard = SequenceGuard()
         self._guard.accept(first)
         self._heard_at_s = monotonic_s()
@@ -77,7 +82,7 @@ class ConverseSession:
         try:
             async with asyncio.TaskGroup() as group:
                 self._open_vad()
-                self._outbox.put_now(SessionReady())
+                self._outbox.put_now(SessionReady(scores_end_of_turn=self._pipeline.end_of_turn is not None))
                 group.create_task(self._write(send, sequencer), name="writer")
                 group.create_task(self._beat(), name="heartbeat")
                 group.create_task(self._watch(), name="watch")
@@ -87,7 +92,8 @@ class ConverseSession:
         except* OrchestratorStuckError:
             log.warning("orchestrator_stuck")
         finally:
-            self._work.cancel_all()
+            self._caller.cancel_all()
+            self._reply.cancel_all()
             if self._vad is not None:
                 self._pipeline.metrics.dropped_windows.inc(self._vad.dropped_windows)
                 self._vad.close()
@@ -148,17 +154,19 @@ class ConverseSession:
             case Heartbeat():
                 pass
             case Transcribe() as request:
-                self._work.transcribe(group, request)
+                self._caller.transcribe(group, request)
+            case ScoreEndOfTurn() as request:
+                self._caller.score(group, request)
             case CancelTranscription() as request:
-                self._work.cancel_transcription(request.utterance_id)
+                self._caller.cancel(request.utterance_id)
             case PrimePrompt() as request:
-                self._work.prime(group, request)
+                self._reply.prime(group, request)
             case Generate() as request:
-                self._work.generate(group, event.run_id, request)
+                self._reply.generate(group, event.run_id, request)
             case Synthesize() as request:
-                self._work.synthesize(group, event.run_id, request)
+                self._reply.synthesize(group, event.run_id, request)
             case CancelRun():
-                self._work.cancel_run(group, event.run_id)
+                self._reply.cancel_run(group, event.run_id)
             case SessionClose():
                 raise _SessionOverError
             case SessionConfigure():

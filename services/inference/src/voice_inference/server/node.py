@@ -14,13 +14,22 @@ from voice_contract.failures import Stage
 from voice_inference.catalogue.store import ModelStore
 from voice_inference.clock import monotonic_s
 from voice_inference.courtesy import Courtesy
-from voice_inference.engines.base import CancelToken, SttEngine, TtsEngine, VadEngine
-from voice_inference.engines.registry import ENGINES, EngineSpec, make_llm, make_stt, make_tts, make_vad
+from voice_inference.engines.base import CancelToken, EndOfTurnEngine, SttEngine, TtsEngine, VadEngine
+from voice_inference.engines.registry import (
+    ENGINES,
+    EngineSpec,
+    make_end_of_turn,
+    make_llm,
+    make_stt,
+    make_tts,
+    make_vad,
+)
 from voice_inference.lanes import Lane
 from voice_inference.placement.resolve import ResolvedPlacement
+from voice_inference.server.abilities import missing_abilities
 from voice_inference.server.http import HttpFace
 from voice_inference.server.metrics import NodeMetrics
-from voice_inference.server.pipeline import Pipeline
+from voice_inference.server.pipeline import EndOfTurnStage, Pipeline
 from voice_inference.server.servicer import GrpcFace, InferenceServicer
 from voice_inference.vad_lane import VadLane
 from voice_operations.operator_error import OperatorError
@@ -134,6 +143,11 @@ class Node:
         lane = Lane("load", threads=1, queue_max=1, stage=Stage.SESSION)
         vad = await self._step(lane, Stage.VAD, _warm_vad)
         stt = await self._step(lane, Stage.STT, _warm_stt)
+        end_of_turn = None
+        if self._resolved.has(Stage.END_OF_TURN):
+            scorer = await self._step(lane, Stage.END_OF_TURN, _warm_end_of_turn)
+            score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
+            end_of_turn = EndOfTurnStage(engine=scorer, lane=score_lane)
         tts = await self._step(lane, Stage.TTS, _warm_tts)
         began_s = perf_counter()
         courtesy = Courtesy()
@@ -152,10 +166,15 @@ class Node:
             tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
             courtesy=courtesy,
             metrics=self._metrics,
+            end_of_turn=end_of_turn,
         )
+        for line in missing_abilities(pipeline.describe()):
+            self._say(f"note: {line}")
         self._metrics.lane_depth.labels(Stage.VAD.value).set_function(lambda: pipeline.vad.depth)
         self._metrics.lane_depth.labels(Stage.STT.value).set_function(lambda: pipeline.stt_lane.depth)
         self._metrics.lane_depth.labels(Stage.TTS.value).set_function(lambda: pipeline.tts_lane.depth)
+        if end_of_turn is not None:
+            self._metrics.lane_depth.labels(Stage.END_OF_TURN.value).set_function(lambda: end_of_turn.lane.depth)
         return pipeline
 
     async def _step(self, lane: Lane, stage: Stage, make: Callable[[EngineSpec], T]) -> T:
@@ -199,6 +218,12 @@ def _warm_vad(spec: EngineSpec) -> VadEngine:
 
 def _warm_stt(spec: EngineSpec) -> SttEngine:
     engine = make_stt(spec)
+    engine.warm_up()
+    return engine
+
+
+def _warm_end_of_turn(spec: EngineSpec) -> EndOfTurnEngine:
+    engine = make_end_of_turn(spec)
     engine.warm_up()
     return engine
 

@@ -1,4 +1,4 @@
-"""Reads a caller's WAV file, whatever its rate, width and channels, into the runtime's format."""
+"""Reads a caller's sound file, whatever its rate, width and channels, into the runtime's format."""
 
 import struct
 from dataclasses import dataclass
@@ -45,15 +45,32 @@ class CallerSound:
 def read_wav(path: Path) -> CallerSound:
     """Reads `path`, averages its channels and resamples it; raises WavError."""
     _check_container(path)
+    return _read(path, "WAV")
+
+
+def read_sound(path: Path) -> CallerSound:
+    """Reads a WAV or FLAC file as `read_wav` does; raises WavError."""
+    try:
+        with path.open("rb") as stream:
+            is_flac = stream.read(4) == b"fLaC"
+    except OSError:
+        is_flac = False
+    return _read(path, "FLAC") if is_flac else read_wav(path)
+
+
+def _read(path: Path, kind: str) -> CallerSound:
     try:
         with soundfile.SoundFile(str(path)) as file:
             _check_format(path, file)
             rate_hz, channels, subtype = int(file.samplerate), int(file.channels), str(file.subtype)
+            promised = int(file.frames)
             sound = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise WavError(f"{path}: cannot be read as a WAV file ({error.error_string.strip()})") from error
+        raise WavError(f"{path}: cannot be read as a {kind} file ({error.error_string.strip()})") from error
     if not len(sound):
         raise WavError(f"{path}: holds no sound")
+    if kind == "FLAC" and len(sound) < promised:
+        raise WavError(f"{path}: is cut short, it promises {promised} samples, {len(sound)} are there")
     if not np.isfinite(sound).all():
         raise WavError(f"{path}: holds samples that are not numbers; write it again as 16-bit PCM")
     mono = sound.mean(axis=1)

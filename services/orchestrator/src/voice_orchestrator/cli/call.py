@@ -14,11 +14,19 @@ from voice_orchestrator.audio_files.wav_reader import read_wav
 from voice_orchestrator.cli.call_session import CallResult, CallSettings, run_call
 from voice_orchestrator.cli.inference_option import inference_option
 from voice_orchestrator.console.conversation import ConversationView, describe_failure
+from voice_orchestrator.console.summary import summary_lines
+from voice_orchestrator.edges.scenario_file import read_scenario
 from voice_orchestrator.profiles.loader import find_profile
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A.wav [B.wav ...]")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[A.wav B.wav ...]")
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    metavar="FILE.yaml",
+    help="Play what this file says, when it says, instead of .wav files one after the other.",
+)
 @click.option("--profile", "-p", required=True, help="Agent profile: a name or a file.")
 @inference_option
 @click.option(
@@ -38,6 +46,7 @@ from voice_orchestrator.profiles.loader import find_profile
 @click.option("--quiet", "-q", is_flag=True, help="Say only where the recording is.")
 def call(
     files: tuple[Path, ...],
+    scenario: Path | None,
     profile: str,
     inference: str,
     out: Path,
@@ -48,14 +57,22 @@ def call(
     """Play .wav files to an agent as a caller would: in real time, each when the one before has been answered.
 
     Prints the conversation and the latency of every turn, and writes a folder with the recording (caller left, agent
-    right), transcript, report and journal. Any PCM .wav is taken. Exit code: 0 every file was answered, 3 not every
-    one, 1 error, 130 interrupted.
+    right), transcript, report and journal. Any PCM .wav is taken. With --scenario the folder also has caller.json, what
+    the caller did and when, and playout.json, what was heard of the agent. Exit code: 0 every file was answered, or
+    every step of the scenario taken, 3 not every one, 1 error, 130 interrupted.
     """
+    if bool(files) == (scenario is not None):
+        raise click.UsageError("name .wav files, or a scenario with --scenario, one of the two")
+    if scenario is not None and overlap is not None:
+        raise click.UsageError("--overlap is for .wav files; a scenario says over_agent_ms itself")
     loaded = find_profile(profile)
+    story = read_scenario(scenario) if scenario is not None else None
     sounds = tuple(read_wav(path) for path in files)
     console = Console(stderr=as_json, highlight=False)
     view = None if as_json or quiet else ConversationView(console)
-    settings = CallSettings(profile=loaded, sounds=sounds, inference=inference, out=out, overlap_s=overlap)
+    settings = CallSettings(
+        profile=loaded, sounds=sounds, scenario=story, inference=inference, out=out, overlap_s=overlap
+    )
     try:
         result = uvloop.run(run_call(settings, view, lambda line: click.echo(line, err=True)))
     except OSError as error:
@@ -72,7 +89,7 @@ def _exit_code(result: CallResult) -> int:
         return EXIT_INTERRUPTED
     if result.failure is not None:
         return EXIT_ERROR
-    return 0 if result.all_answered else EXIT_UNANSWERED
+    return 0 if result.whole else EXIT_UNANSWERED
 
 
 def _print_summary(console: Console, result: CallResult, *, quiet: bool) -> None:
@@ -87,6 +104,8 @@ def _print_summary(console: Console, result: CallResult, *, quiet: bool) -> None
                 f"{medians['voice_to_voice_ms']:.0f} ms",
                 sep="",
             )
+        for line in summary_lines(result.report):
+            console.print(Text(line), soft_wrap=True)
     if result.failure is not None:
         click.echo(f"error: the call ended early: {describe_failure(result.failure)}", err=True)
     console.print(f"recording: {result.folder / 'recording.wav'}", soft_wrap=True)

@@ -6,21 +6,24 @@ from datetime import datetime
 from pathlib import Path
 
 from voice_orchestrator.profiles.loader import LoadedProfile
+from voice_orchestrator.profiles.model import Profile
 from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.runtime.clock import wall_time
 from voice_orchestrator.runtime.journal import JournalFile, JournalHeader
+from voice_orchestrator.runtime.ports import ToolPort
 from voice_orchestrator.session.policy import SessionPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSetup:
-    """A call that is about to begin."""
+    """A call that is about to begin. `tools` None: the agent has none."""
 
     session_id: str
     started_at: datetime
     folder: Path
     policy: SessionPolicy
     journal: JournalFile
+    tools: ToolPort | None
 
 
 def set_up_call(profile: LoadedProfile, out: Path) -> CallSetup:
@@ -43,4 +46,25 @@ def set_up_call(profile: LoadedProfile, out: Path) -> CallSetup:
         folder=folder,
         policy=policy,
         journal=JournalFile(folder / "journal.jsonl", header),
+        tools=_tools(profile.profile),
+    )
+
+
+def _tools(profile: Profile) -> ToolPort | None:
+    if not profile.tools:
+        return None
+    # Here and not at the top: most agents have no tools, and the libraries behind them take their time to load.
+    from voice_orchestrator.runtime.http_tools import HttpTool, HttpTools
+
+    return HttpTools(
+        [
+            HttpTool(
+                name=tool.name,
+                url=tool.url,
+                parameters=tool.parameters,
+                timeout_ms=tool.timeout_ms,
+                headers={name: value.get_secret_value() for name, value in tool.headers.items()},
+            )
+            for tool in profile.tools
+        ]
     )

@@ -8,8 +8,12 @@ from voice_contract.messages import (
     BargeIn,
     CallEnded,
     Event,
+    Payload,
     PhaseChanged,
+    RunHeard,
     Speaker,
+    SpeculationEnded,
+    SpeculationOutcome,
     Transcript,
     TranscriptKind,
     TurnLatency,
@@ -35,8 +39,6 @@ class ConversationView:
                 self._line(at_ms, "agent", text, "bold green")
             case PhaseChanged(to_phase=phase) if self._phases:
                 self._line(at_ms, "", phase.name, "dim")
-            case BargeIn(outcome=outcome, speech_length_ms=length_ms):
-                self._line(at_ms, "barge-in", f"{outcome.value} after {length_ms} ms of speech", "yellow")
             case Failure() as failure:
                 self._line(at_ms, "failure", describe_failure(failure), "red")
             case TurnLatency() as latency:
@@ -46,6 +48,17 @@ class ConversationView:
                 self._line(at_ms, "", f"call ended: {cause.value}", "dim")
                 if failure is not None:
                     self._line(at_ms, "failure", describe_failure(failure), "red")
+            case other:
+                self._on_decision(other, at_ms)
+
+    def _on_decision(self, payload: Payload, at_ms: int) -> None:
+        match payload:
+            case BargeIn() as decision:
+                self._line(at_ms, "barge-in", describe_barge_in(decision), "yellow")
+            case RunHeard(text=text, interrupted=True):
+                self._line(at_ms, "heard", f"{text} —" if text else "nothing of it", "yellow")
+            case SpeculationEnded() as ended if ended.outcome is not SpeculationOutcome.KEPT:
+                self._line(at_ms, "early", describe_waste(ended), "dim")
             case _:
                 pass
 
@@ -54,6 +67,18 @@ class ConversationView:
         line.append(f"{who:>9} ", style=style)
         line.append(text, style=style)
         self._console.print(line, soft_wrap=True)
+
+
+def describe_barge_in(decision: BargeIn) -> str:
+    """One line: what became of caller speech over the agent, and why."""
+    outcome, cause = (part.value.replace("_", " ") for part in (decision.outcome, decision.cause))
+    return f"{outcome} ({cause}) after {decision.speech_length_ms} ms of speech"
+
+
+def describe_waste(ended: SpeculationEnded) -> str:
+    """One line: what a reply begun too early had cost."""
+    cost = f"{ended.written_tokens} tokens and {ended.synthesised_ms} ms of speech for nothing"
+    return f"reply begun early was {ended.outcome.value}: {cost}"
 
 
 def describe_failure(failure: Failure) -> str:

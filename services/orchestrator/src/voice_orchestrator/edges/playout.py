@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voice_contract.audio import SAMPLE_RATE_HZ
+from voice_contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from voice_contract.messages import (
     Audio,
     Event,
@@ -26,6 +26,16 @@ class Playout:
         self._speaker = speaker
         self._timeline_s = timeline_s
         self._ending: dict[int, int] = {}
+        self._flushed_run_id = 0
+        self._received: dict[int, int] = {}
+        self.totals: dict[int, int] = {}
+        """Length of every run whose end was told, samples."""
+        self.late_samples = 0
+        """Sound of a run that came after the run was flushed; it is not played."""
+        self.missing_samples = 0
+        """Sound of runs that by its own positions never came."""
+        self.repeated_samples = 0
+        """Sound of runs that by its own positions came again."""
 
     @property
     def idle(self) -> bool:
@@ -40,7 +50,10 @@ class Playout:
         """Takes an event of the session; what is not about sound is not looked at."""
         now = self.now_samples()
         match event.payload:
-            case Audio(pcm=pcm):
+            case Audio(pcm=pcm) if event.run_id <= self._flushed_run_id:
+                self.late_samples += len(pcm) // SAMPLE_BYTES
+            case Audio(pcm=pcm, offset_samples=offset):
+                self._follow(event.run_id, offset, len(pcm) // SAMPLE_BYTES)
                 self._speaker.push(event.run_id, np.frombuffer(pcm, dtype=np.int16), now)
             case PlayoutPause():
                 self._speaker.pause(now)
@@ -49,12 +62,19 @@ class Playout:
             case PlayoutFlush():
                 played = self._speaker.flush(event.run_id, now)
                 self._ending.pop(event.run_id, None)
+                self._flushed_run_id = max(self._flushed_run_id, event.run_id)
                 await self._end.send(PlayoutPosition(played_samples=played), event.run_id)
             case RunAudioEnd(total_samples=total):
-                self._ending[event.run_id] = total
+                self._ending[event.run_id] = self.totals[event.run_id] = total
             case _:
                 return
         await self.tick()
+
+    def _follow(self, run_id: int, offset: int, samples: int) -> None:
+        expected = self._received.get(run_id, 0)
+        self.missing_samples += max(0, offset - expected)
+        self.repeated_samples += max(0, expected - offset)
+        self._received[run_id] = offset + samples
 
     async def tick(self) -> None:
         """Plays what is due and reports runs that were played to their end."""

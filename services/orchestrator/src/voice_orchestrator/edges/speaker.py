@@ -5,11 +5,16 @@ Pure: `now` is always the present position of the call's timeline in samples. No
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voice_contract.audio import FRAME_SAMPLES
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
+
+HEARD_WITHIN_SAMPLES: Final = 2 * FRAME_SAMPLES
+"""A run whose newest sample is no older than this is being heard: sound arrives frame by frame."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +26,15 @@ class RunPlayed:
     played_samples: int = 0
 
 
+@dataclass(slots=True, kw_only=True)
+class Stretch:
+    """Sound of one run that was heard without a break, samples of the timeline."""
+
+    run_id: int
+    start_samples: int
+    end_samples: int
+
+
 class Speaker:
     """Sound that arrives while nothing plays is played at once, otherwise after what waits."""
 
@@ -30,6 +44,8 @@ class Speaker:
         self._cursor = 0
         self._paused = False
         self.runs: dict[int, RunPlayed] = {}
+        self.stretches: list[Stretch] = []
+        """What was heard without a break, in order."""
 
     @property
     def idle(self) -> bool:
@@ -55,7 +71,12 @@ class Speaker:
         if self._recording is not None:
             self._recording.write_agent(self._cursor, samples)
         run = self.runs.setdefault(run_id, RunPlayed(start_samples=self._cursor, end_samples=self._cursor))
+        last = self.stretches[-1] if self.stretches else None
+        if last is None or last.run_id != run_id or last.end_samples != self._cursor:
+            last = Stretch(run_id=run_id, start_samples=self._cursor, end_samples=self._cursor)
+            self.stretches.append(last)
         self._cursor += len(samples)
+        last.end_samples = self._cursor
         run.end_samples = self._cursor
         run.played_samples += len(samples)
 
@@ -75,6 +96,14 @@ class Speaker:
         self._waiting = deque(item for item in self._waiting if item[0] != run_id)
         self._paused = False
         return self.played(run_id)
+
+    def heard_for(self, now: int) -> int | None:
+        """How long ago the run that is heard at `now` began to be heard, samples; None while nothing is heard."""
+        self.advance(now)
+        if not self.runs:
+            return None
+        run = self.runs[max(self.runs)]
+        return now - run.start_samples if now - run.end_samples < HEARD_WITHIN_SAMPLES else None
 
     def played(self, run_id: int) -> int:
         """Samples of a run that were played."""

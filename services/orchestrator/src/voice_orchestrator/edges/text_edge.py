@@ -9,8 +9,8 @@ from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.edges.call_progress import CallProgress
 from voice_orchestrator.edges.edge_tasks import run_edge_tasks
 from voice_orchestrator.edges.playout import Playout
+from voice_orchestrator.edges.sound_line import EdgeListener
 from voice_orchestrator.edges.speaker import Speaker as Loudspeaker
-from voice_orchestrator.edges.wav_edge import EdgeListener
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.ports import EdgePort
 

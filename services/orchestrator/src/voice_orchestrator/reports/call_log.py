@@ -3,29 +3,55 @@
 from dataclasses import dataclass, field, replace
 
 from voice_contract.failures import Failure
-from voice_contract.messages import BargeIn, BargeInOutcome, TranscribeKind, TurnLatency, WorkTiming
+from voice_contract.messages import (
+    BargeIn,
+    RunHeard,
+    Speaker,
+    SpeculationEnded,
+    TranscribeKind,
+    Transcript,
+    TranscriptKind,
+    TurnLatency,
+    WorkTiming,
+)
 from voice_orchestrator.session import events
-from voice_orchestrator.session.commands import ToEdge
-from voice_orchestrator.session.history import heard_text
+from voice_orchestrator.session.commands import EndCall, ToEdge
+from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.reducer import Transition
 from voice_orchestrator.session.state import Run, RunKind, Segment, Turn
 
 
 @dataclass(slots=True, kw_only=True)
 class TurnRecord:
-    """A turn of the caller."""
+    """A turn of the caller. `told`: its words as the edge was told them, None while it was not."""
 
     turn: Turn
+    told: str | None = None
     stt: WorkTiming | None = None
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the caller had finished it."""
+        return self.told is not None or self.turn.committed_at_ms is not None
+
+    @property
+    def words(self) -> str:
+        """What the caller said."""
+        return self.turn.words if self.told is None else self.told
 
 
 @dataclass(slots=True, kw_only=True)
 class RunRecord:
-    """A run of the agent; `played_samples` is what the edge reported, None while it has not."""
+    """A run of the agent. `ending`: what was heard of it in the end, None while it is not over or nobody heard it.
+
+    stopped: it ended while it was heard. cut_by_end: the end of the call did that, and the edge was not asked how far
+    it had come.
+    """
 
     id: int
     kind: RunKind
+    line: LineKind | None
     turn_id: int
     segments: tuple[Segment, ...] = ()
     latency: TurnLatency | None = None
@@ -33,8 +59,10 @@ class RunRecord:
     tts: dict[int, WorkTiming] = field(default_factory=dict)
     barge_ins: list[tuple[int, BargeIn]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    flushed: bool = False
-    played_samples: int | None = None
+    speculation: SpeculationEnded | None = None
+    ending: RunHeard | None = None
+    stopped: bool = False
+    cut_by_end: bool = False
 
     @property
     def text(self) -> str:
@@ -48,17 +76,16 @@ class RunRecord:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a barge-in ended it."""
-        return any(decision.outcome is BargeInOutcome.CONFIRMED for _, decision in self.barge_ins)
+        """Whether it had more to say than was heard, whoever's doing that was."""
+        return self.ending is not None and self.ending.interrupted
 
     @property
     def heard(self) -> str:
-        """What the caller heard of it."""
-        if not self.flushed:
-            return " ".join(segment.text for segment in self.segments if segment.started)
-        if self.played_samples is None:
-            return " ".join(segment.text for segment in self.segments if segment.played)
-        return heard_text(self.segments, self.played_samples)
+        """What the caller heard of it: the very words the conversation remembers."""
+        if self.ending is not None:
+            return self.ending.text
+        surely = (segment.played if self.stopped else segment.started for segment in self.segments)
+        return " ".join(segment.text for segment, heard in zip(self.segments, surely, strict=True) if heard)
 
 
 class CallLog:
@@ -79,14 +106,15 @@ class CallLog:
             self._note_turn(state.turn)
         if state.run is not None:
             self._note_run(state.run)
-        if state.flushing is not None and state.flushing.run_id in self.runs:
-            flushed = self.runs[state.flushing.run_id]
-            flushed.segments, flushed.flushed = state.flushing.segments, True
+        if state.flushing is not None:
+            self._note_run(state.flushing.run)
+            self.runs[state.flushing.run.id].stopped = True
         if transition.ignored is None:
             self._note_event(event)
+        ends = any(isinstance(command, EndCall) for command in transition.commands)
         for command in transition.commands:
             if isinstance(command, ToEdge):
-                self._note_message(command, state.now_ms)
+                self._note_message(command, state.now_ms, ends=ends)
 
     def _note_turn(self, turn: Turn) -> None:
         known = self.turns.get(turn.id)
@@ -96,8 +124,11 @@ class CallLog:
             known.turn = turn
 
     def _note_run(self, run: Run) -> None:
-        known = self.runs.setdefault(run.id, RunRecord(id=run.id, kind=run.kind, turn_id=run.turn_id))
+        known = self.runs.setdefault(run.id, RunRecord(id=run.id, kind=run.kind, line=run.line, turn_id=run.turn_id))
         known.segments = run.segments
+        if run.answers is not None and not run.speculative and run.answers.committed_at_ms is not None:
+            # A reply that was ready at the commit takes the turn out of the state in the very step that commits it.
+            self._note_turn(run.answers)
 
     def _note_event(self, event: events.SessionEvent) -> None:
         match event:
@@ -111,8 +142,6 @@ class CallLog:
                 self.runs[event.run_id].tts[event.segment_index] = event.timing
             case events.SegmentStarted() if event.run_id in self.runs:
                 self._mark_started(self.runs[event.run_id], event.segment_index)
-            case events.PlayoutReported() if event.run_id in self.runs:
-                self.runs[event.run_id].played_samples = event.played_samples
             case _:
                 pass
 
@@ -122,19 +151,36 @@ class CallLog:
         segments[index] = replace(segments[index], started=True)
         run.segments = tuple(segments)
 
-    def _note_message(self, command: ToEdge, at_ms: int) -> None:
-        run = self.runs.get(command.run_id)
+    def _note_message(self, command: ToEdge, at_ms: int, *, ends: bool) -> None:
         match command.message:
-            case TurnLatency() as latency if run is not None:
-                run.latency = latency
-            case BargeIn() as decision if run is not None:
-                run.barge_ins.append((at_ms, decision))
+            case Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, text=text, utterance_id=turn_id):
+                if turn_id in self.turns:
+                    self.turns[turn_id].told = text
             case Failure() as failure:
-                if run is not None:
-                    run.failures.append(failure)
-                elif failure.utterance_id in self.turns:
-                    self.turns[failure.utterance_id].failures.append(failure)
-                else:
-                    self.call_failures.append(failure)
+                self._note_failure(failure, command.run_id)
+            case _ if (run := self.runs.get(command.run_id)) is not None:
+                _note_of_run(run, command, at_ms, ends=ends)
             case _:
                 pass
+
+    def _note_failure(self, failure: Failure, run_id: int) -> None:
+        if run_id in self.runs:
+            self.runs[run_id].failures.append(failure)
+        elif failure.utterance_id in self.turns:
+            self.turns[failure.utterance_id].failures.append(failure)
+        else:
+            self.call_failures.append(failure)
+
+
+def _note_of_run(run: RunRecord, command: ToEdge, at_ms: int, *, ends: bool) -> None:
+    match command.message:
+        case TurnLatency() as latency:
+            run.latency = latency
+        case BargeIn() as decision:
+            run.barge_ins.append((at_ms, decision))
+        case SpeculationEnded() as speculation:
+            run.speculation = speculation
+        case RunHeard() as ending:
+            run.ending, run.cut_by_end = ending, ends
+        case _:
+            pass

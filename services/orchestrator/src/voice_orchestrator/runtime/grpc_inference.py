@@ -29,6 +29,7 @@ class GrpcStream:
         self._call: Any = inference_service_pb2_grpc.InferenceStub(self._channel).Converse()
         self._sequencer = EventSequencer(session_id, clock.monotonic_us)
         self._guard = SequenceGuard()
+        self.ready = SessionReady()
 
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         """See InferenceStream."""
@@ -97,6 +98,7 @@ class GrpcConnector:
             await stream.close()
             raise
         if isinstance(first, SessionReady):
+            stream.ready = first
             return stream
         await stream.close()
         if isinstance(first, Failure):

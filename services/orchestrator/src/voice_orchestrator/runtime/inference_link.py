@@ -147,7 +147,9 @@ class InferenceLink:
     async def _converse(self, stream: InferenceStream) -> None:
         self._outbox = _Outbox()
         self._closed.clear()
-        await self._mailbox.put(events.InferenceReady(at_ms=self._clock.now_ms()))
+        await self._mailbox.put(
+            events.InferenceReady(at_ms=self._clock.now_ms(), scores_end_of_turn=stream.ready.scores_end_of_turn)
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write(stream, self._outbox), name="link-writer")
@@ -248,7 +250,20 @@ class InferenceLink:
                     run_id=run_id,
                     segment_index=ended.segment_index,
                     total_samples=ended.total_samples,
+                    word_ends=ended.word_end_offset_samples,
                     timing=ended.timing,
+                )
+            case m.EndOfTurnScored() as scored:
+                return events.EndOfTurnScored(
+                    at_ms=at_ms,
+                    utterance_id=scored.utterance_id,
+                    revision=scored.revision,
+                    probability=scored.probability,
+                    timing=scored.timing,
+                )
+            case m.ToolRequested() as asked:
+                return events.ToolRequested(
+                    at_ms=at_ms, run_id=run_id, call_index=asked.call_index, name=asked.name, arguments=asked.arguments
                 )
             case Failure() as failure:
                 return _failed(at_ms, run_id, failure)
@@ -268,6 +283,7 @@ def _caller_transcribed(at_ms: int, words: m.Transcript) -> events.CallerTranscr
         kind=m.TranscribeKind.PARTIAL if partial else m.TranscribeKind.FINAL,
         text=words.text,
         mean_log_probability=words.mean_log_probability,
+        no_speech_probability=words.no_speech_probability,
         timing=words.timing,
     )
 
@@ -276,6 +292,10 @@ def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
     if run_id:
         return events.RunFailed(
             at_ms=at_ms, run_id=run_id, stage=failure.stage, reason=failure.reason, detail=failure.detail
+        )
+    if failure.utterance_id and failure.stage is Stage.END_OF_TURN:
+        return events.EndOfTurnFailed(
+            at_ms=at_ms, utterance_id=failure.utterance_id, reason=failure.reason, detail=failure.detail
         )
     if failure.utterance_id:
         return events.TranscriptionFailed(

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from voice_contract.failures import FailureReason
-from voice_contract.messages import Event, Payload, SessionConfigure
+from voice_contract.messages import Event, Payload, SessionConfigure, SessionReady
 from voice_orchestrator.session.events import SessionEvent
 from voice_orchestrator.session.reducer import Transition
 
@@ -38,6 +38,10 @@ class StreamLostError(Exception):
 class InferenceStream(Protocol):
     """One open Converse stream."""
 
+    @property
+    def ready(self) -> SessionReady:
+        """What the node said when it took the session."""
+
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         """Sends an event; raises StreamLostError."""
 
@@ -53,6 +57,26 @@ class InferenceConnector(Protocol):
 
     async def open(self, session_id: str, configure: SessionConfigure) -> InferenceStream:
         """A stream whose node took the session; raises StreamLostError."""
+
+
+class ToolError(Exception):
+    """A tool answered with an error, or could not be asked; `detail` is fit for the model to read."""
+
+    def __init__(self, reason: FailureReason, detail: str) -> None:
+        """Takes what ToolFailed takes."""
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class ToolPort(Protocol):
+    """Has tools work. Calls run side by side; one that is cancelled is given up."""
+
+    async def call(self, name: str, arguments: str, idempotency_key: str) -> str:
+        """What the tool answers to `arguments`, a JSON object; raises ToolError."""
+
+    async def close(self) -> None:
+        """Gives connections back; nothing is called after it."""
 
 
 class Observer(Protocol):

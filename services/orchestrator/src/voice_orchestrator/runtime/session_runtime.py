@@ -24,9 +24,11 @@ from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.monitor import Monitor
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
-from voice_orchestrator.runtime.ports import EdgePort, InferenceConnector, JournalSink, Observer
+from voice_orchestrator.runtime.ports import EdgePort, InferenceConnector, JournalSink, Observer, ToolPort
 from voice_orchestrator.runtime.receive_pump import ReceivePump
 from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.runtime.sound_watch import SoundWatch
+from voice_orchestrator.runtime.tool_runner import NoTools, ToolRunner
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events
 from voice_orchestrator.session.deadlines import next_deadline
@@ -50,7 +52,7 @@ class SessionOutcome:
 
 
 class SessionRuntime:
-    """One session. `run` once."""
+    """One session. `run` once. `tools` None: the agent has none; otherwise they are closed with the session."""
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class SessionRuntime:
         clock: SessionClock,
         journal: JournalSink,
         observers: Sequence[Observer] = (),
+        tools: ToolPort | None = None,
     ) -> None:
         self._state = initial_state(policy)
         self._edge = edge
@@ -73,7 +76,9 @@ class SessionRuntime:
         media = MediaClock()
         self._pump = SendPump(edge, self._buffer, self._mailbox, clock)
         self._link = InferenceLink(session_id, connector, self._mailbox, clock, media, self._buffer, self._pump)
-        self._receive_pump = ReceivePump(edge, self._link, self._mailbox, clock, media)
+        self._sound_watch = SoundWatch(self._mailbox, clock, media)
+        self._receive_pump = ReceivePump(edge, self._link, self._mailbox, clock, media, self._sound_watch)
+        self._tools = ToolRunner(session_id, tools or NoTools(), self._mailbox, clock)
         self._monitor = Monitor(self._mailbox, clock, self._pump, journal)
 
     def request_shutdown(self) -> None:
@@ -92,13 +97,17 @@ class SessionRuntime:
             listens=opened.caller_format is not None,
             speaks=opened.agent_format is not None,
         )
+        if first.listens:
+            self._sound_watch.listen()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._guarded(name, work), name=name)
                 for name, work in (
                     ("receive_pump", self._receive_pump.run()),
+                    ("sound_watch", self._sound_watch.run()),
                     ("send_pump", self._pump.run()),
                     ("inference_link", self._link.run()),
+                    ("tool_runner", self._tools.run()),
                     ("monitor_timer", self._monitor.run_timer()),
                     ("monitor_heartbeat", self._monitor.run_heartbeat()),
                 )
@@ -168,6 +177,7 @@ class SessionRuntime:
             case c.ToInference(message=message, run_id=run_id):
                 self._link.send(message, run_id)
             case c.ToEdge(message=edge_message, run_id=run_id):
+                _log_if_failure(edge_message, run_id)
                 self._pump.put(edge_message, run_id)
             case c.ReleaseRun(run_id=run_id):
                 self._buffer.release(run_id)
@@ -186,6 +196,8 @@ class SessionRuntime:
                 self._buffer.close(run_id)
             case c.ConnectInference():
                 self._link.connect(command)
+            case c.CallTool():
+                self._tools.start(command)
             case c.EndCall():
                 raise AssertionError("EndCall is executed by the reducer loop")
 
@@ -203,3 +215,17 @@ class SessionRuntime:
         counters["caller_frames_dropped"] = self._link.dropped_frames
         counters["agent_samples_dropped"] = self._buffer.dropped_samples
         return counters
+
+
+def _log_if_failure(message: c.EdgeMessage, run_id: int) -> None:
+    """Logs a failure the call survives, under its own reason code."""
+    if not isinstance(message, Failure):
+        return
+    log.info(
+        "failure",
+        stage=message.stage.value,
+        reason=message.reason.value,
+        detail=message.detail,
+        utterance_id=message.utterance_id,
+        run_id=run_id,
+    )

@@ -7,8 +7,9 @@ from voice_contract.failures import FailureReason, Stage
 from voice_contract.messages import BargeInCause, Phase, SpeculationOutcome, TranscriptKind
 from voice_orchestrator.session.barge_in import drop_turn
 from voice_orchestrator.session.endpointing import commit_due, speculation_due
+from voice_orchestrator.session.hearing import cancel_silent_run
 from voice_orchestrator.session.policy import LineKind
-from voice_orchestrator.session.runs import adopt_run, continue_reply, discard_run, start_line, start_reply
+from voice_orchestrator.session.runs import adopt_run, continue_reply, start_line, start_reply
 from voice_orchestrator.session.state import Run, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.tools import continuation_due
@@ -54,7 +55,7 @@ def _speculate(step: Step, turn: Turn) -> None:
 def _adopt(step: Step, run: Run, turn: Turn) -> Run | None:
     """The reply begun early is the reply, if it answers the words of the turn; None when it is not."""
     if not same_words(run.user_text, turn.words):
-        discard_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
+        cancel_silent_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
         return None
     step.enter(Phase.PROCESSING)
     announce_caller(step, turn, TranscriptKind.FINAL, turn.words)

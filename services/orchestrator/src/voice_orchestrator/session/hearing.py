@@ -142,14 +142,22 @@ def end_run(step: Step, run: Run, heard: str, *, interrupted: bool) -> None:
         prime(step)
 
 
-def cancel_silent_run(step: Step, run: Run, outcome: SpeculationOutcome) -> None:
-    """Ends a run nobody heard; the turn it answers stays open, `outcome` says why if it was begun early."""
+def cancel_silent_run(
+    step: Step, run: Run, outcome: SpeculationOutcome, cause: BargeInCause = BargeInCause.RUN_ENDED
+) -> None:
+    """Ends a run nobody heard; the turn it answers stays open.
+
+    `outcome` says why if it was begun early, `cause` if it was held because the caller went on.
+    """
     step.to_inference(CancelRun(), run.id)
-    _drop_silent(step, run, outcome)
+    _drop_silent(step, run, outcome, cause)
 
 
-def _drop_silent(step: Step, run: Run, outcome: SpeculationOutcome) -> None:
+def _drop_silent(step: Step, run: Run, outcome: SpeculationOutcome, cause: BargeInCause) -> None:
     step.emit(DropRun(run_id=run.id))
+    if run.held:
+        onset_ms = step.turn.onset_ms if step.turn is not None else step.now_ms
+        announce_decision(step, run, BargeInOutcome.CONFIRMED, cause, onset_ms)
     announce_speculation(step, run, outcome)
     _remember(step, run, "", "", interrupted=False)
     step.change(run=None)
@@ -188,7 +196,7 @@ def abandon_run(step: Step) -> None:
         return
     close_watch(step)
     if run.status is RunStatus.SILENT:
-        _drop_silent(step, run, SpeculationOutcome.FAILED)
+        _drop_silent(step, run, SpeculationOutcome.FAILED, BargeInCause.RUN_ENDED)
     else:
         _flush(step, run, run.user_text)
 

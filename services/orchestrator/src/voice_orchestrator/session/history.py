@@ -25,6 +25,8 @@ def heard_text(segments: Sequence[Segment], played_samples: int) -> str:
     for segment in segments:
         if segment.samples is None or left <= 0:
             break
+        if not segment.samples:
+            continue
         if left >= segment.samples:
             heard.append(segment.text)
         else:
@@ -43,12 +45,12 @@ def _words_before(segment: Segment, samples: int, played_samples: int) -> list[s
 
 def played_text(segments: Iterable[Segment]) -> str:
     """The words of the segments that left for the edge completely."""
-    return " ".join(segment.text for segment in segments if segment.played)
+    return " ".join(segment.text for segment in segments if segment.played and segment.samples != 0)
 
 
 def whole_text(segments: Iterable[Segment]) -> str:
-    """All words of the segments."""
-    return " ".join(segment.text for segment in segments)
+    """All words of the segments but those synthesis gave no sound for."""
+    return " ".join(segment.text for segment in segments if segment.samples != 0)
 
 
 def with_entry(history: tuple[Said, ...], entry: Said) -> tuple[Said, ...]:

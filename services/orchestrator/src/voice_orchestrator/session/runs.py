@@ -137,13 +137,6 @@ def hold_run(step: Step, run: Run, onset_ms: int) -> None:
     step.change_run(run, speculative=True, held=True)
 
 
-def discard_run(step: Step, run: Run, outcome: SpeculationOutcome, cause: BargeInCause) -> None:
-    """The turn of a speculative run went on, or has other words than the run answers."""
-    if run.held and step.turn is not None:
-        announce_decision(step, run, BargeInOutcome.CONFIRMED, cause, step.turn.onset_ms)
-    cancel_silent_run(step, run, outcome)
-
-
 def continue_reply(step: Step, run: Run) -> None:
     """The tools the run waited for have answered: the model goes on with what they gave back."""
     messages = list(prompt(step.policy, step.state.history, run.user_text))
@@ -212,7 +205,7 @@ def _show_text(step: Step, run: Run) -> None:
         if not segment.played:
             release(step, run)
             announce_segment(step, run.id, index, segment.text)
-    heard = {"started": True, "played": True, "samples": 0}
+    heard = {"started": True, "played": True}
     run = step.change_run(
         run,
         status=RunStatus.AUDIBLE if run.segments else run.status,

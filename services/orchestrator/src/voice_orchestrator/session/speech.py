@@ -8,7 +8,7 @@ from voice_orchestrator.session.barge_in import confirm, continues_turn, may_int
 from voice_orchestrator.session.complete_turns import take_keys
 from voice_orchestrator.session.hearing import announce_decision, cancel_silent_run, flush_run, interruptible
 from voice_orchestrator.session.policy import Detection
-from voice_orchestrator.session.runs import discard_run, hold_run
+from voice_orchestrator.session.runs import hold_run
 from voice_orchestrator.session.state import Origin, Run, RunKind, RunStatus, SessionState, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.transcripts import (
@@ -204,4 +204,4 @@ def resumption_due(state: SessionState) -> int | None:
 def resume_turn(step: Step) -> None:
     """The caller goes on for sure: the reply begun too early is given up."""
     assert step.run is not None, "armed with a run only"
-    discard_run(step, step.run, SpeculationOutcome.CANCELLED, BargeInCause.DURATION)
+    cancel_silent_run(step, step.run, SpeculationOutcome.CANCELLED, BargeInCause.DURATION)

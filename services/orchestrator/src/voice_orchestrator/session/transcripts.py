@@ -16,8 +16,8 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.session import events
 from voice_orchestrator.session.barge_in import asked_for_words, judge_words
+from voice_orchestrator.session.hearing import cancel_silent_run
 from voice_orchestrator.session.history import prompt
-from voice_orchestrator.session.runs import discard_run
 from voice_orchestrator.session.state import RunStatus, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.words import extend_shown, same_words
@@ -177,7 +177,7 @@ def _compare_with_run(step: Step) -> None:
     if turn.text is None:
         step.change_turn(turn, text=_without_prefix(run.user_text, turn.prefix), failure=None)
     elif not same_words(turn.words, run.user_text):
-        discard_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
+        cancel_silent_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
 
 
 def _without_prefix(words: str, prefix: str) -> str:

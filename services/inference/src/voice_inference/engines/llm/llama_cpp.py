@@ -19,7 +19,7 @@ from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentErr
 from voice_contract.messages import ChatMessage, ChatRole, EngineDescription, FinishReason
 from voice_inference.clock import monotonic_s
 from voice_inference.courtesy import Courtesy
-from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.base import CancelToken, LlmEnd, LlmItem, LlmRequest, LlmText
 from voice_inference.engines.llm.prompt_fit import fit_messages
 from voice_inference.engines.llm.stop_filter import StopFilter
 from voice_inference.lanes import JobTiming, Lane
@@ -37,7 +37,7 @@ def _log_nothing(level: int, text: bytes, user_data: ctypes.c_void_p) -> None:
 
 
 class LlamaCpp:
-    """One GGUF model with one context."""
+    """One GGUF model with one context. It takes no tools: models small enough for it do not use them with sense."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class LlamaCpp:
         hello = (ChatMessage(role=ChatRole.USER, text="Hello."),)
         llama.eval(self._tokens(hello))
 
-    def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+    def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
         """See LlmEngine.generate."""
         timing = JobTiming()
         return self._lane.stream(
@@ -142,7 +142,12 @@ class LlamaCpp:
         formatter = self._formatter
         if formatter is None:
             raise _failure("the model is not loaded")
-        chat = [{"role": message.role.value, "content": message.text} for message in messages]
+        # What is said of tools means nothing to these models, and their templates may refuse it.
+        chat = [
+            {"role": message.role.value, "content": message.text}
+            for message in messages
+            if message.role is not ChatRole.TOOL and (message.text or not message.tool_call_id)
+        ]
         prompt = formatter._environment.render(
             messages=chat, add_generation_prompt=reply, bos_token="", eos_token="", raise_exception=_raise_template
         )
@@ -162,7 +167,7 @@ class LlamaCpp:
             llama.eval(tokens[at : at + PREFILL_TOKENS])
         return cached
 
-    def _write(self, request: LlmRequest, cancel: CancelToken, timing: JobTiming) -> Iterator[LlmText | LlmEnd]:
+    def _write(self, request: LlmRequest, cancel: CancelToken, timing: JobTiming) -> Iterator[LlmItem]:
         llama = self._model
         room = self._context_tokens - request.max_tokens - 1
         messages = fit_messages(request.messages, lambda kept: len(self._tokens(kept)), room)

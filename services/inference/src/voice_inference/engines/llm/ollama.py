@@ -1,6 +1,7 @@
 """Ollama through its official client."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -9,8 +10,9 @@ from ollama import AsyncClient, ChatResponse, ResponseError
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
-from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.base import CancelToken, LlmEnd, LlmItem, LlmRequest, LlmText, LlmToolRequest
 from voice_inference.engines.llm.cancellable import cancellable
+from voice_inference.engines.llm.tool_messages import ollama_messages, tool_declarations
 
 CONNECT_S: Final = 2.0
 SILENT_S: Final = 30.0
@@ -39,6 +41,7 @@ class Ollama:
             device=self._device,
             streaming=True,
             concurrency=self._concurrency,
+            tools=True,
         )
 
     async def start(self) -> None:
@@ -62,7 +65,7 @@ class Ollama:
         except ResponseError as error:
             raise self._refused(error) from error
 
-    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
         """See LlmEngine.generate. A cancel closes the connection, which stops the server's work."""
         async with self._slots:
             cancel.raise_if_cancelled()
@@ -76,7 +79,7 @@ class Ollama:
             except ValueError as error:
                 raise self._foreign() from error
 
-    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
+    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmItem]:
         options: dict[str, object] = {
             "num_predict": request.max_tokens,
             "temperature": request.temperature,
@@ -87,16 +90,22 @@ class Ollama:
         }
         stream = await self._client.chat(
             model=self._model,
-            messages=[{"role": message.role.value, "content": message.text} for message in request.messages],
+            messages=ollama_messages(request.messages),
+            tools=tool_declarations(request.tools) or None,
             stream=True,
             options=options,
             keep_alive=KEEP_ALIVE,
         )
+        asked = False
         async for part in stream:
             if part.message.content:
                 yield LlmText(text=part.message.content)
+            for call in part.message.tool_calls or ():
+                asked = True
+                arguments = json.dumps(dict(call.function.arguments), ensure_ascii=False)
+                yield LlmToolRequest(name=call.function.name, arguments=arguments)
             if part.done:
-                yield _end(part)
+                yield _end(part, asked=asked)
                 return
         raise _failure(FailureReason.ENGINE_ERROR, "Ollama ended a reply without finishing it")
 
@@ -114,7 +123,7 @@ class Ollama:
         """Asks for one token; as a stream, so that a cancel closes the connection."""
         yield await self._client.chat(
             model=self._model,
-            messages=[{"role": message.role.value, "content": message.text} for message in messages],
+            messages=ollama_messages(messages),
             options={"num_predict": 1, "num_ctx": self._context_tokens},
             keep_alive=KEEP_ALIVE,
         )
@@ -146,9 +155,10 @@ class Ollama:
         return _failure(FailureReason.ENGINE_UNREACHABLE, detail)
 
 
-def _end(part: ChatResponse) -> LlmEnd:
+def _end(part: ChatResponse, *, asked: bool) -> LlmEnd:
+    written = FinishReason.LENGTH if part.done_reason == "length" else FinishReason.STOP
     return LlmEnd(
-        reason=FinishReason.LENGTH if part.done_reason == "length" else FinishReason.STOP,
+        reason=FinishReason.TOOLS if asked else written,
         prompt_tokens=part.prompt_eval_count or 0,
         cached_tokens=0,
         generated_tokens=part.eval_count or 0,

@@ -2,18 +2,40 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import openai
 from openai import AsyncOpenAI
+from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import ChatMessage, EngineDescription, FinishReason
-from voice_inference.engines.base import CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.base import CancelToken, LlmEnd, LlmItem, LlmRequest, LlmText, LlmToolRequest
 from voice_inference.engines.llm.cancellable import cancellable
+from voice_inference.engines.llm.tool_messages import json_object, openai_messages, tool_declarations
 
 SILENT_S: Final = 30.0
 REACH_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Call:
+    """A request for a tool, which comes in pieces."""
+
+    name: str = ""
+    arguments: str = ""
+
+    def add(self, delta: ChoiceDeltaToolCall) -> None:
+        """Takes the next piece."""
+        if delta.function is not None:
+            self.name += delta.function.name or ""
+            self.arguments += delta.function.arguments or ""
+
+    def request(self) -> LlmToolRequest:
+        """The whole request; raises VoiceAgentError when the model broke it off or wrote no JSON."""
+        json_object(self.arguments, f"the arguments the model wrote for tool {self.name}")
+        return LlmToolRequest(name=self.name, arguments=self.arguments.strip() or "{}")
 
 
 class OpenAiCompatible:
@@ -33,6 +55,7 @@ class OpenAiCompatible:
             device="remote",
             streaming=True,
             concurrency=self._concurrency,
+            tools=True,
         )
 
     async def start(self) -> None:
@@ -49,7 +72,7 @@ class OpenAiCompatible:
         if self._model not in known:
             raise self._missing()
 
-    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmText | LlmEnd]:
+    async def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
         """See LlmEngine.generate. A cancel closes the connection."""
         async with self._slots:
             cancel.raise_if_cancelled()
@@ -61,11 +84,11 @@ class OpenAiCompatible:
             except (AttributeError, TypeError, ValueError) as error:
                 raise self._foreign() from error
 
-    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmText | LlmEnd]:
-        messages = [{"role": message.role.value, "content": message.text} for message in request.messages]
+    async def _chat(self, request: LlmRequest) -> AsyncIterator[LlmItem]:
         stream = await self._client.chat.completions.create(
             model=self._model,
-            messages=cast("Any", messages),
+            messages=cast("Any", openai_messages(request.messages)),
+            tools=cast("Any", tool_declarations(request.tools)) or openai.omit,
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
@@ -75,6 +98,7 @@ class OpenAiCompatible:
             stream_options={"include_usage": True},
         )
         reason, pieces, usage = FinishReason.STOP, 0, None
+        calls: dict[int, _Call] = {}
         try:
             async for part in stream:
                 usage = part.usage or usage
@@ -82,10 +106,15 @@ class OpenAiCompatible:
                     if choice.delta.content:
                         pieces += 1
                         yield LlmText(text=choice.delta.content)
+                    for delta in choice.delta.tool_calls or ():
+                        calls.setdefault(delta.index, _Call()).add(delta)
                     if choice.finish_reason == "length":
                         reason = FinishReason.LENGTH
         finally:
             await stream.close()
+        for _, call in sorted(calls.items()):
+            reason = FinishReason.TOOLS
+            yield call.request()
         details = usage.prompt_tokens_details if usage else None
         yield LlmEnd(
             reason=reason,

@@ -5,6 +5,7 @@ here and the encoder and decoder driven directly. Decoding is greedy, without ti
 fallback, which would retry a looping window several times.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,16 @@ from voice_inference.engines.stt.whisper_window import (
 FRAMES_PER_S: Final = 100
 DECODER_TOKENS_MAX: Final = 224
 SAMPLES_MIN: Final = SAMPLE_RATE_HZ // 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """What one window held; `log_probability` is the mean per token."""
+
+    text: str
+    log_probability: float
+    tokens: int
+    no_speech: float
 
 
 class FasterWhisper:
@@ -66,33 +77,37 @@ class FasterWhisper:
     def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken) -> SttResult:
         """See SttEngine.transcribe. Less than a tenth of a second holds no words."""
         if len(samples) < SAMPLES_MIN:
-            return SttResult(text="", mean_log_probability=0.0)
+            return SttResult(text="", mean_log_probability=0.0, no_speech_probability=1.0)
         tokenizer = self._tokenizer(language)
         texts: list[str] = []
-        weighted, total = 0.0, 0
+        weighted, total, no_speech = 0.0, 0, 1.0
         for piece in np.split(samples, split_points(samples)):
             cancel.raise_if_cancelled()
-            text, log_probability, tokens = self._piece(piece, tokenizer, cancel)
-            texts.append(text)
-            weighted += log_probability * max(tokens, 1)
-            total += max(tokens, 1)
+            heard = self._piece(piece, tokenizer, cancel)
+            texts.append(heard.text)
+            weighted += heard.log_probability * max(heard.tokens, 1)
+            total += max(heard.tokens, 1)
+            no_speech = min(no_speech, heard.no_speech)
         text = " ".join(text for text in texts if text)
-        return SttResult(text=text, mean_log_probability=min(0.0, weighted / total))
+        return SttResult(
+            text=text, mean_log_probability=min(0.0, weighted / total), no_speech_probability=min(1.0, no_speech)
+        )
 
-    def _piece(self, samples: FloatSamples, tokenizer: Tokenizer, cancel: CancelToken) -> tuple[str, float, int]:
+    def _piece(self, samples: FloatSamples, tokenizer: Tokenizer, cancel: CancelToken) -> _Heard:
         size_s = window_s(len(samples))
-        text, log_probability, tokens = self._window(samples, size_s, tokenizer)
-        if size_s < FULL_WINDOW_S and looks_like_loop(text, tokens, len(samples)):
-            cancel.raise_if_cancelled()
+        heard = self._window(samples, size_s, tokenizer, cancel)
+        if size_s < FULL_WINDOW_S and looks_like_loop(heard.text, heard.tokens, len(samples)):
             self.loops_seen += 1
-            text, log_probability, tokens = self._window(samples, FULL_WINDOW_S, tokenizer)
-        return text, log_probability, tokens
+            heard = self._window(samples, FULL_WINDOW_S, tokenizer, cancel)
+        return heard
 
-    def _window(self, samples: FloatSamples, size_s: int, tokenizer: Tokenizer) -> tuple[str, float, int]:
+    def _window(self, samples: FloatSamples, size_s: int, tokenizer: Tokenizer, cancel: CancelToken) -> _Heard:
+        cancel.raise_if_cancelled()
         padded = np.zeros(size_s * SAMPLE_RATE_HZ, dtype=np.float32)
         padded[: len(samples)] = samples
         features = self._model.feature_extractor(padded)[:, : size_s * FRAMES_PER_S]
         encoded = self._model.encode(features)
+        cancel.raise_if_cancelled()
         # A limit just above what counts as a loop, so that it never hides one. CTranslate2 halves max_length.
         limit = min(DECODER_TOKENS_MAX, tokens_max(len(samples)) + 2)
         (result,) = self._model.model.generate(
@@ -101,13 +116,19 @@ class FasterWhisper:
             beam_size=1,
             max_length=2 * limit,
             return_scores=True,
+            return_no_speech_prob=True,
             suppress_blank=True,
             suppress_tokens=[-1],
         )
         tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
         count = len(result.sequences_ids[0])
         log_probability = result.scores[0] * count / (count + 1)
-        return tokenizer.decode(tokens).strip(), float(log_probability), len(tokens)
+        return _Heard(
+            text=tokenizer.decode(tokens).strip(),
+            log_probability=float(log_probability),
+            tokens=len(tokens),
+            no_speech=float(result.no_speech_prob),
+        )
 
     def _tokenizer(self, language: str) -> Tokenizer:
         code = language.split("-")[0].lower()

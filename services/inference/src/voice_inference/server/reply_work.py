@@ -1,4 +1,4 @@
-"""The work one session has going on: transcriptions, generations and syntheses, each cancellable."""
+"""The work one session has going on for its runs: generations and syntheses, cancelled together."""
 
 import asyncio
 from collections import deque
@@ -7,9 +7,10 @@ from typing import Final
 
 import structlog
 
-from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
+from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import (
     Audio,
+    FinishReason,
     Generate,
     GenerationEnded,
     PrimePrompt,
@@ -18,17 +19,16 @@ from voice_contract.messages import (
     Speaker,
     SynthesisEnded,
     Synthesize,
-    Transcribe,
-    TranscribeKind,
+    ToolRequested,
     Transcript,
     TranscriptKind,
     WorkTiming,
 )
 from voice_inference.clock import monotonic_s, monotonic_us
-from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmRequest, LlmText
+from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmRequest, LlmText, LlmToolRequest, TtsEnd
 from voice_inference.lanes import JobTiming
-from voice_inference.server.audio_ring import AudioRing
-from voice_inference.server.outbox import OrchestratorStuckError, Outbox
+from voice_inference.server.failure_report import FailureReport
+from voice_inference.server.outbox import Outbox
 from voice_inference.server.pipeline import REPLY_DUE_S, Pipeline
 
 AUDIO_MESSAGE_SAMPLES: Final = 3_200
@@ -36,7 +36,6 @@ AUDIO_MESSAGE_SAMPLES: Final = 3_200
 
 SEGMENTS_WAITING_MAX: Final = 8
 ENDED_RUNS_KEPT: Final = 256
-UTTERANCES_KEPT: Final = 4
 
 log = structlog.get_logger(__name__)
 
@@ -47,89 +46,28 @@ class _RunWork:
 
     cancel: CancelToken = field(default_factory=CancelToken)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    generating: bool = False
+    may_generate: bool = True
+    """Before the first generation, and after one that ended with requests for tools."""
+    tools_requested: int = 0
     next_segment: int = 0
     waiting_segments: int = 0
     last_segment: asyncio.Task[None] | None = None
 
 
-@dataclass(slots=True)
-class _Transcription:
-    revision: int
-    cancel: CancelToken
-
-
-class SessionWork:
-    """Starts, supersedes and cancels the work of one session. All tasks belong to the session's TaskGroup."""
+class ReplyWork:
+    """Starts and cancels the work of one session's runs. All tasks belong to the session's TaskGroup."""
 
     def __init__(
-        self, session_id: str, configure: SessionConfigure, pipeline: Pipeline, ring: AudioRing, outbox: Outbox
+        self, session_id: str, configure: SessionConfigure, pipeline: Pipeline, outbox: Outbox, failures: FailureReport
     ) -> None:
         self._session_id = session_id
         self._configure = configure
         self._pipeline = pipeline
-        self._ring = ring
         self._outbox = outbox
+        self._failures = failures
         self._runs: dict[int, _RunWork] = {}
         self._ended_runs: deque[int] = deque(maxlen=ENDED_RUNS_KEPT)
-        self._transcriptions: dict[int, _Transcription] = {}
         self._prime: CancelToken | None = None
-
-    # --- transcription
-
-    def transcribe(self, group: asyncio.TaskGroup, request: Transcribe) -> None:
-        """Starts a transcription; an older one of the same utterance is given up."""
-        before = self._transcriptions.get(request.utterance_id)
-        if before is not None:
-            if request.revision <= before.revision:
-                self._refuse(f"transcribe.revision: {request.revision} does not follow {before.revision}")
-                return
-            before.cancel.cancel()
-        job = _Transcription(request.revision, CancelToken())
-        self._transcriptions[request.utterance_id] = job
-        self._forget_transcriptions(request.utterance_id)
-        group.create_task(self._transcribe(request, job), name=f"transcribe-{request.utterance_id}")
-
-    def _forget_transcriptions(self, newest: int) -> None:
-        for utterance_id in [known for known in self._transcriptions if known <= newest - UTTERANCES_KEPT]:
-            self._transcriptions.pop(utterance_id).cancel.cancel()
-
-    async def _transcribe(self, request: Transcribe, job: _Transcription) -> None:
-        end = request.end_offset_samples or self._ring.end_samples
-        samples = self._ring.slice(request.start_offset_samples, end)
-        partial = request.kind is TranscribeKind.PARTIAL
-        try:
-            result, timing = await self._pipeline.transcribe(
-                samples, self._configure.language, partial=partial, cancel=job.cancel
-            )
-            if job.cancel.cancelled:
-                raise Cancelled
-            await self._outbox.put(
-                Transcript(
-                    speaker=Speaker.CALLER,
-                    kind=TranscriptKind.PARTIAL if partial else TranscriptKind.FINAL,
-                    text=result.text,
-                    utterance_id=request.utterance_id,
-                    revision=request.revision,
-                    start_offset_samples=request.start_offset_samples,
-                    end_offset_samples=min(end, self._ring.end_samples),
-                    mean_log_probability=min(0.0, result.mean_log_probability),
-                    timing=timing,
-                )
-            )
-        except Cancelled:
-            self._pipeline.metrics.cancelled.labels(Stage.STT.value).inc()
-        except Exception as error:
-            await self._report(error, Stage.STT, utterance_id=request.utterance_id)
-        finally:
-            if self._transcriptions.get(request.utterance_id) is job:
-                job.cancel.cancel()
-
-    def cancel_transcription(self, utterance_id: int) -> None:
-        """Gives a transcription up; does nothing when there is none."""
-        job = self._transcriptions.get(utterance_id)
-        if job is not None:
-            job.cancel.cancel()
 
     # --- generation
 
@@ -157,10 +95,11 @@ class SessionWork:
         run = self._run(run_id)
         if run is None:
             return
-        if run.generating:
-            self._refuse("generate: a run is written once", run_id)
+        if not run.may_generate:
+            detail = "generate: a run is written once, and again only after it asked for tools"
+            self._failures.refuse(detail, run_id)
             return
-        run.generating = True
+        run.may_generate = False
         self._forget_finished_runs()
         self._stop_priming()
         self._own(run, group.create_task(self._generate(run_id, run, request), name=f"generate-{run_id}"))
@@ -176,6 +115,7 @@ class SessionWork:
             seed=request.seed,
             stop=request.stop,
             deadline_s=monotonic_s() + REPLY_DUE_S,
+            tools=request.tools,
         )
         try:
             async for item in self._pipeline.llm.generate(llm_request, run.cancel):
@@ -184,12 +124,17 @@ class SessionWork:
                 if isinstance(item, LlmText):
                     delta = Transcript(speaker=Speaker.AGENT, kind=TranscriptKind.DELTA, text=item.text)
                     await self._outbox.put(delta, run_id)
+                elif isinstance(item, LlmToolRequest):
+                    index, run.tools_requested = run.tools_requested, run.tools_requested + 1
+                    asked = ToolRequested(call_index=index, name=item.name, arguments=item.arguments)
+                    await self._outbox.put(asked, run_id)
                 else:
+                    run.may_generate = item.reason is FinishReason.TOOLS
                     await self._outbox.put(self._generation_ended(item, began_us, first_us), run_id)
         except Cancelled:
             self._pipeline.metrics.cancelled.labels(Stage.LLM.value).inc()
         except Exception as error:
-            await self._report(error, Stage.LLM, run_id=run_id)
+            await self._failures.report(error, Stage.LLM, run_id=run_id)
 
     def _generation_ended(self, end: LlmEnd, asked_us: int, first_us: int) -> GenerationEnded:
         began_us = asked_us + end.queued_us
@@ -215,7 +160,7 @@ class SessionWork:
         if run is None:
             return
         if request.segment_index != run.next_segment:
-            self._refuse(f"synthesize.segment_index: {run.next_segment} must come next", run_id)
+            self._failures.refuse(f"synthesize.segment_index: {run.next_segment} must come next", run_id)
             return
         if run.waiting_segments >= SEGMENTS_WAITING_MAX:
             failure = Failure(
@@ -223,7 +168,7 @@ class SessionWork:
                 reason=FailureReason.OVERLOADED,
                 detail=f"{SEGMENTS_WAITING_MAX} segments of the run already wait",
             )
-            self._send_failure(failure, run_id)
+            self._failures.send(failure, run_id)
             return
         run.next_segment += 1
         run.waiting_segments += 1
@@ -237,6 +182,7 @@ class SessionWork:
         self, run_id: int, run: _RunWork, request: Synthesize, before: asyncio.Task[None] | None
     ) -> None:
         timing, sent = JobTiming(), 0
+        word_ends: tuple[int, ...] = ()
         try:
             if before is not None:
                 await asyncio.wait((before,))
@@ -250,6 +196,9 @@ class SessionWork:
                 first=request.segment_index == 0,
             )
             async for piece in pieces:
+                if isinstance(piece, TtsEnd):
+                    word_ends = piece.word_end_samples
+                    continue
                 for at in range(0, len(piece), AUDIO_MESSAGE_SAMPLES):
                     run.cancel.raise_if_cancelled()
                     pcm = piece[at : at + AUDIO_MESSAGE_SAMPLES].tobytes()
@@ -258,12 +207,14 @@ class SessionWork:
                     sent += len(pcm) // 2
             run.cancel.raise_if_cancelled()
             work = self._pipeline.account(Stage.TTS, timing, monotonic_us())
-            ended = SynthesisEnded(segment_index=request.segment_index, total_samples=sent, timing=work)
+            ended = SynthesisEnded(
+                segment_index=request.segment_index, total_samples=sent, timing=work, word_end_offset_samples=word_ends
+            )
             await self._outbox.put(ended, run_id)
         except Cancelled:
             self._pipeline.metrics.cancelled.labels(Stage.TTS.value).inc()
         except Exception as error:
-            await self._report(error, Stage.TTS, run_id=run_id)
+            await self._failures.report(error, Stage.TTS, run_id=run_id)
         finally:
             run.waiting_segments -= 1
 
@@ -303,36 +254,5 @@ class SessionWork:
     def cancel_all(self) -> None:
         """Cancels everything; used when the session ends."""
         self._stop_priming()
-        for job in self._transcriptions.values():
-            job.cancel.cancel()
         for run in self._runs.values():
             run.cancel.cancel()
-
-    # --- failures
-
-    def _refuse(self, detail: str, run_id: int = 0) -> None:
-        failure = Failure(stage=Stage.LINK, reason=FailureReason.INVALID_MESSAGE, detail=detail)
-        self._send_failure(failure, run_id)
-
-    def _send_failure(self, failure: Failure, run_id: int) -> None:
-        self._pipeline.metrics.failures.labels(failure.stage.value, failure.reason.value).inc()
-        self._outbox.put_now(failure, run_id)
-
-    async def _report(self, error: Exception, stage: Stage, *, run_id: int = 0, utterance_id: int = 0) -> None:
-        """Tells the orchestrator what failed; an unexpected error is logged with its traceback."""
-        if isinstance(error, OrchestratorStuckError):
-            raise error
-        if isinstance(error, VoiceAgentError):
-            failure = Failure(
-                stage=error.failure.stage,
-                reason=error.failure.reason,
-                detail=error.failure.detail,
-                utterance_id=utterance_id,
-            )
-            log.warning("work_failed", stage=stage.value, reason=failure.reason.value, detail=failure.detail)
-        else:
-            detail = f"{type(error).__name__} in the {stage.value} engine"
-            failure = Failure(stage=stage, reason=FailureReason.ENGINE_ERROR, detail=detail, utterance_id=utterance_id)
-            log.error("engine_error", stage=stage.value, exc_info=error)
-        self._pipeline.metrics.failures.labels(failure.stage.value, failure.reason.value).inc()
-        await self._outbox.put(failure, run_id)

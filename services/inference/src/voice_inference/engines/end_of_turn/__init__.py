@@ -1,0 +1,1 @@
+"""Judging from the caller's voice whether a turn is over."""

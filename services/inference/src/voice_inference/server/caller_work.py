@@ -1,0 +1,152 @@
+"""The work one session has going on with the caller's sound: transcriptions and end-of-turn scores."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from voice_contract.failures import Stage
+from voice_contract.messages import (
+    EndOfTurnScored,
+    ScoreEndOfTurn,
+    SessionConfigure,
+    Speaker,
+    Transcribe,
+    TranscribeKind,
+    Transcript,
+    TranscriptKind,
+)
+from voice_inference.engines.base import Cancelled, CancelToken
+from voice_inference.server.audio_ring import AudioRing
+from voice_inference.server.failure_report import FailureReport
+from voice_inference.server.outbox import Outbox
+from voice_inference.server.pipeline import Pipeline
+
+UTTERANCES_KEPT: Final = 4
+
+
+@dataclass(slots=True)
+class _Request:
+    revision: int
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+class _Requests:
+    """The newest request of one kind for each of the last utterances."""
+
+    def __init__(self, name: str, failures: FailureReport) -> None:
+        self._name = name
+        self._failures = failures
+        self._by_utterance: dict[int, _Request] = {}
+
+    def supersede(self, utterance_id: int, revision: int) -> _Request | None:
+        """A new request; the older one of the same utterance is given up. None, and refused, when it is not newer."""
+        before = self._by_utterance.get(utterance_id)
+        if before is not None:
+            if revision <= before.revision:
+                self._failures.refuse(f"{self._name}.revision: {revision} does not follow {before.revision}")
+                return None
+            before.cancel.cancel()
+        request = self._by_utterance[utterance_id] = _Request(revision)
+        for old in [known for known in self._by_utterance if known <= utterance_id - UTTERANCES_KEPT]:
+            self.cancel(old)
+            del self._by_utterance[old]
+        return request
+
+    def cancel(self, utterance_id: int) -> None:
+        """Gives the utterance's request up; does nothing when there is none."""
+        request = self._by_utterance.get(utterance_id)
+        if request is not None:
+            request.cancel.cancel()
+
+    def cancel_all(self) -> None:
+        """Gives every request up."""
+        for request in self._by_utterance.values():
+            request.cancel.cancel()
+
+
+class CallerWork:
+    """Starts, supersedes and cancels transcriptions and scores. All tasks belong to the session's TaskGroup."""
+
+    def __init__(
+        self,
+        configure: SessionConfigure,
+        pipeline: Pipeline,
+        ring: AudioRing,
+        outbox: Outbox,
+        failures: FailureReport,
+    ) -> None:
+        self._configure = configure
+        self._pipeline = pipeline
+        self._ring = ring
+        self._outbox = outbox
+        self._failures = failures
+        self._transcriptions = _Requests("transcribe", failures)
+        self._scores = _Requests("score_end_of_turn", failures)
+
+    def transcribe(self, group: asyncio.TaskGroup, asked: Transcribe) -> None:
+        """Starts a transcription; an older one of the same utterance is given up."""
+        request = self._transcriptions.supersede(asked.utterance_id, asked.revision)
+        if request is not None:
+            group.create_task(self._transcribe(asked, request.cancel), name=f"transcribe-{asked.utterance_id}")
+
+    async def _transcribe(self, asked: Transcribe, cancel: CancelToken) -> None:
+        end = asked.end_offset_samples or self._ring.end_samples
+        samples = self._ring.slice(asked.start_offset_samples, end)
+        partial = asked.kind is TranscribeKind.PARTIAL
+        try:
+            result, timing = await self._pipeline.transcribe(
+                samples, self._configure.language, partial=partial, cancel=cancel
+            )
+            cancel.raise_if_cancelled()
+            await self._outbox.put(
+                Transcript(
+                    speaker=Speaker.CALLER,
+                    kind=TranscriptKind.PARTIAL if partial else TranscriptKind.FINAL,
+                    text=result.text,
+                    utterance_id=asked.utterance_id,
+                    revision=asked.revision,
+                    start_offset_samples=asked.start_offset_samples,
+                    end_offset_samples=min(end, self._ring.end_samples),
+                    mean_log_probability=min(0.0, result.mean_log_probability),
+                    no_speech_probability=result.no_speech_probability,
+                    timing=timing,
+                )
+            )
+        except Cancelled:
+            self._pipeline.metrics.cancelled.labels(Stage.STT.value).inc()
+        except Exception as error:
+            await self._failures.report(error, Stage.STT, utterance_id=asked.utterance_id)
+
+    def score(self, group: asyncio.TaskGroup, asked: ScoreEndOfTurn) -> None:
+        """Starts to score a pause; an older score of the same utterance is given up."""
+        request = self._scores.supersede(asked.utterance_id, asked.revision)
+        if request is not None:
+            group.create_task(self._score(asked, request.cancel), name=f"score-{asked.utterance_id}")
+
+    async def _score(self, asked: ScoreEndOfTurn, cancel: CancelToken) -> None:
+        samples = self._ring.slice(asked.start_offset_samples, asked.end_offset_samples)
+        try:
+            probability, timing = await self._pipeline.score_end_of_turn(samples, cancel)
+            cancel.raise_if_cancelled()
+            await self._outbox.put(
+                EndOfTurnScored(
+                    utterance_id=asked.utterance_id,
+                    revision=asked.revision,
+                    probability=probability,
+                    timing=timing,
+                )
+            )
+        except Cancelled:
+            self._pipeline.metrics.cancelled.labels(Stage.END_OF_TURN.value).inc()
+        except Exception as error:
+            await self._failures.report(error, Stage.END_OF_TURN, utterance_id=asked.utterance_id)
+
+    def cancel(self, utterance_id: int) -> None:
+        """Gives up what is going on with an utterance; does nothing when there is nothing."""
+        self._transcriptions.cancel(utterance_id)
+        self._scores.cancel(utterance_id)
+
+    def cancel_all(self) -> None:
+        """Cancels everything; used when the session ends."""
+        self._transcriptions.cancel_all()
+        self._scores.cancel_all()
