@@ -137,7 +137,7 @@ ROWS: Final = (
     ("sentences with inner pauses cut in two", ("sentences", "cut", "n"), "at most 5 %"),
     ("  inner pauses answered", ("sentences", "pauses_cut", "pauses"), ""),
     ("heard text, words off, mean", ("words_off", "mean"), "at most 1"),
-    ("holes in the agent's sound (3 ms or more)", ("holes",), ""),
+    ("holes in the agent's sound, late samples", ("holes",), ""),
 )
 
 

@@ -3,7 +3,7 @@
 Reads the recording (caller left, agent right, one timeline), what the caller did and when (caller.json), and the true
 bounds of the sounds he played (manifest.jsonl); it knows nothing of the product and asks it nothing. With --playout it
 also says which sounds the caller's loudspeaker took for one reply. An agent sample is
-one that is not zero: nothing played is exact zeros, and the longest run of zeros inside Piper's speech is 2 ms.
+one that is not zero: nothing played is exact zeros, and the longest run of zeros inside a voice's speech was 70 ms.
 
   agent's sound   samples with less than 200 ms of zeros between them
   interruption    a sound of the kind `interruption` whose true onset falls into the agent's sound
@@ -11,7 +11,7 @@ one that is not zero: nothing played is exact zeros, and the longest run of zero
   missed          the agent has no such gap until 1 s after the interruption's true end, or what follows the gap begins
                   before 300 ms after that end, or goes on where it stopped (continuity.py)
   false one       a cough, click or backchannel whose true onset falls into the agent's sound
-  resumed         the agent goes on without a gap of 20 ms or more that begins between onset and 300 ms after the end,
+  resumed         the agent goes on without a gap of 120 ms or more that begins between onset and 300 ms after its end,
                   or goes on within 3 s of the gap's beginning where it stopped, with nothing lost or repeated
   unclear         the joint lies in near silence, or the agent had just ended in silence (80 ms below 100): samples
                   alone do not tell a pause from the end of a reply
@@ -39,9 +39,10 @@ MANIFEST: Final = ROOT / "test_data" / "conversation" / "manifest.jsonl"
 RATE_HZ: Final = 16_000
 MS: Final = RATE_HZ // 1_000
 GAP: Final = 200 * MS
-PAUSE: Final = 20 * MS
+PAUSE: Final = 120 * MS
 HOLE: Final = 3 * MS
-"""Zeros this long inside the agent's sound are not speech's own: it was not there in time."""
+HOLE_LEVEL: Final = 100
+"""Zeros this long beside a sample this loud are not speech's own: the sound was not there in time."""
 
 FALSE_KINDS: Final = frozenset({"cough", "click", "backchannel"})
 WITHIN: Final = 1_000 * MS
@@ -147,16 +148,26 @@ class Agent:
         if not len(heard):
             return np.zeros(0)
         piece = piece[heard[0] : heard[-1] + 1]
-        heard = heard - heard[0]
         keep = np.ones(len(piece), dtype=bool)
-        for index in np.flatnonzero(np.diff(heard) > HOLE):
-            keep[heard[index] + 1 : heard[index + 1]] = False
+        for begin, finish in _holes(piece):
+            keep[begin:finish] = False
         return piece[keep].astype(np.float64)
 
     def holes_ms(self) -> list[float]:
-        """Lengths of the zeros of 3 to 200 ms inside the agent's sound, ms."""
-        lengths = np.diff(self.heard)
-        return [float(length) / MS for length in lengths[(lengths > HOLE) & (lengths <= GAP)]]
+        """Lengths of the holes in the agent's sound, ms: zeros of 3 to 200 ms beside loud samples."""
+        return [(end - begin) / MS for begin, end in _holes(self.samples)]
+
+
+def _holes(sound: Samples) -> list[tuple[int, int]]:
+    """First and one past the last zero of every hole."""
+    heard = np.flatnonzero(sound)
+    found = []
+    for index in np.flatnonzero((np.diff(heard) > HOLE) & (np.diff(heard) <= GAP)):
+        begin, end = int(heard[index]) + 1, int(heard[index + 1])
+        beside = np.concatenate([sound[max(0, begin - MS) : begin], sound[end : end + MS]])
+        if np.abs(beside.astype(np.int32)).max() > HOLE_LEVEL:
+            found.append((begin, end))
+    return found
 
 
 def read_said(caller: dict[str, Any], manifest: Path, end: int) -> list[Said]:

@@ -8,14 +8,18 @@ from simulation.playout import Playing
 from voice_contract import messages as m
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
-from voice_orchestrator.session.deadlines import next_deadline
 from voice_orchestrator.session.history import HISTORY_ENTRIES_MAX
 from voice_orchestrator.session.phases import PHASE_EDGES
 from voice_orchestrator.session.reducer import Transition
-from voice_orchestrator.session.state import RunStatus, SessionState
+from voice_orchestrator.session.state import RunStatus, SessionState, Turn
 
 TOOLS_MAX: Final = 20
 SEGMENTS_MAX: Final = 500
+FORGOTTEN: Final = frozenset({m.BargeInCause.BACKCHANNEL, m.BargeInCause.NO_WORDS, m.BargeInCause.ECHO})
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def _reachable(before: m.Phase) -> frozenset[m.Phase]:
@@ -52,6 +56,11 @@ class Checker:
         self._heard: list[str] = []
         self._heard_runs: set[int] = set()
         self._called: set[int] = set()
+        self._shown: dict[int, str] = {}
+        self._asked: dict[int, str] = {}
+        self._before: SessionState | None = None
+        self._cancelled: set[int] = set()
+        self._dropped: set[int] = set()
         self._on: dict[type[Any], Any] = {
             c.ReleaseRun: self._release,
             c.PauseRun: self._pause,
@@ -77,11 +86,13 @@ class Checker:
 
     # --- after every step
 
-    def check(self, event: e.SessionEvent, before: SessionState, transition: Transition) -> None:
-        """Checks one step."""
+    def check(self, event: e.SessionEvent, before: SessionState, transition: Transition, due_ms: int | None) -> None:
+        """Checks one step; `due_ms` is the session's next deadline after it."""
         after, commands = transition.state, transition.commands
-        self._event = event
-        self.seen.add((type(event), before.phase))
+        self._event, self._before = event, before
+        self._cancelled.clear()
+        self._dropped.clear()
+        self.seen.add((type(event), before.phase.value))
         if before.phase is m.Phase.TERMINATED:
             assert after is before, "a session that is over changed"
             assert not commands, "a session that is over commands"
@@ -98,10 +109,16 @@ class Checker:
             if handler is not None:
                 assert not self.ended, f"{command} after the end"
                 handler(command, after)
+        if self._dropped and not self.ended and type(event) is not e.InferenceLost:
+            assert self._dropped <= self._cancelled, "a run was given up and goes on at the node"
+        if type(event) is e.CallerTranscribed:
+            assert before.turn is not None and event.revision == before.turn.revision, "a stale transcript was taken"
         assert self.ended == (after.phase is m.Phase.TERMINATED), "the end and TERMINATED go together"
-        self._check_state(event, before, after)
+        self._check_state(event, before, after, due_ms)
 
-    def _check_state(self, event: e.SessionEvent, before: SessionState, after: SessionState) -> None:
+    def _check_state(
+        self, event: e.SessionEvent, before: SessionState, after: SessionState, due_ms: int | None
+    ) -> None:
         phase, run, turn = after.phase, after.run, after.turn
         assert after.now_ms >= before.now_ms, "time ran backwards"
         if phase is m.Phase.RESPONDING:
@@ -110,7 +127,15 @@ class Checker:
             assert turn is not None, "nothing is answered while PROCESSING"
         elif phase is m.Phase.ACTIVE:
             assert run is None or run.status is RunStatus.SILENT, "the agent is heard while ACTIVE"
+        elif phase is m.Phase.CONNECTING:
+            assert run is None, "a run without a node"
+        assert after.connect_deadline_ms is None or phase is m.Phase.CONNECTING, "a timer of a node that is here"
+        if turn is not None:
+            self._check_turn(turn)
         if run is not None:
+            assert (run.status is RunStatus.PAUSED) == (run.id in self._paused), "paused for one side only"
+            if run.written:
+                assert run.writing_deadline_ms is None, "a reply that is written waits to be written"
             assert run.id not in self._gone, "a run that has ended lives"
             assert run.id == after.next_run_id - 1, "an older run lives than the newest"
             assert len(run.segments) < SEGMENTS_MAX
@@ -129,10 +154,17 @@ class Checker:
         if after.tools:
             assert len(after.tools) <= TOOLS_MAX, "tools pile up"
         if phase is not m.Phase.TERMINATED:
-            due_ms = next_deadline(after)
             assert due_ms is not None, "a session waits without a deadline"
             if type(event) is e.Tick:
                 assert due_ms > after.now_ms, "a Tick left a deadline that is due"
+
+    def _check_turn(self, turn: Turn) -> None:
+        if turn.speaking:
+            assert turn.committed_at_ms is None, "a turn is over while the caller speaks"
+            assert turn.transcription_deadline_ms is None, "final words are waited for while the caller speaks"
+            assert turn.score_deadline_ms is None, "a pause is judged while the caller speaks"
+        if turn.text is not None:
+            assert turn.transcription_deadline_ms is None, "words that are here are waited for"
 
     def _begin(self, run_id: int) -> None:
         assert run_id > self._run_id, "a run began twice"
@@ -176,6 +208,9 @@ class Checker:
         )
         if command.run_id in self._speculative:
             assert command.run_id in self._settled, "a speculative run was released"
+        before = self._before
+        if before is not None and before.turn is not None and before.run is not None and before.turn.speaking:
+            assert before.run.turn_id != before.turn.id, "a reply is heard while the caller says what it answers"
         self._released.add(command.run_id)
 
     def _pause(self, command: c.PauseRun, after: SessionState) -> None:
@@ -194,28 +229,35 @@ class Checker:
         self._live(command, after)
         assert command.run_id in self._released, "a silent run was flushed"
         self._gone.add(command.run_id)
+        self._paused.discard(command.run_id)
+        self._dropped.add(command.run_id)
 
     def _drop(self, command: c.DropRun, after: SessionState) -> None:
         self._live(command, after)
         assert command.run_id not in self._released, "a heard run was dropped"
         self._gone.add(command.run_id)
+        self._dropped.add(command.run_id)
 
     def _to_node(self, command: c.ToInference, after: SessionState) -> None:
         del after
         if command.run_id:
             assert command.run_id not in self._gone, f"{command.message} for a run that has ended"
+            if type(command.message) is m.CancelRun:
+                self._cancelled.add(command.run_id)
 
     def _to_edge(self, command: c.ToEdge, after: SessionState) -> None:
         message, run_id = command.message, command.run_id
         kind = type(message)
         if kind is m.BargeIn:
-            self._decision(message, run_id)
+            self._decision(message, run_id, after)
         elif kind is m.RunHeard:
             self._run_heard(message, run_id, after)
         elif kind is m.SpeculationEnded:
             assert run_id in self._speculative or (after.run is not None), "a run that never speculated"
             assert run_id not in self._settled, "a speculation ended twice"
             self._settled.add(run_id)
+        elif kind is m.Transcript and message.speaker is m.Speaker.CALLER:
+            self._caller_words(message, after)
         elif kind is m.TurnLatency:
             stages = (
                 message.endpointing_ms,
@@ -227,16 +269,32 @@ class Checker:
             )
             assert min(stages) >= 0 and sum(stages) == message.total_ms, "the stages do not add up"
 
-    def _decision(self, decision: m.BargeIn, run_id: int) -> None:
+    def _decision(self, decision: m.BargeIn, run_id: int, after: SessionState) -> None:
         self.seen.add((decision.outcome, decision.cause))
         if decision.outcome is m.BargeInOutcome.PAUSED:
             assert run_id not in self._undecided, "paused twice"
             self._undecided.add(run_id)
         else:
             self._undecided.discard(run_id)
+            watched = self._before is not None and self._before.watch is not None
+            if watched and decision.outcome is m.BargeInOutcome.REJECTED and decision.cause in FORGOTTEN:
+                assert after.turn is None, "speech that was nothing is kept"
             if decision.outcome is m.BargeInOutcome.CONFIRMED:
                 assert run_id not in self._confirmed, "confirmed twice"
                 self._confirmed.add(run_id)
+
+    def _caller_words(self, words: m.Transcript, after: SessionState) -> None:
+        if words.kind is m.TranscriptKind.PARTIAL:
+            shown = self._shown.get(words.utterance_id, "")
+            assert words.text.startswith(shown), f"{shown!r} was shown, then {words.text!r}"
+            self._shown[words.utterance_id] = words.text
+            return
+        before = self._before
+        if before is not None and before.run is not None and before.run.speculative and after.run is not None:
+            asked = self._asked.get(after.run.id, "")
+            assert after.run.id != before.run.id or _plain(asked).endswith(_plain(words.text)), (
+                f"a reply to {asked!r} answers {words.text!r}"
+            )
 
     def _run_heard(self, heard: m.RunHeard, run_id: int, after: SessionState) -> None:
         assert run_id not in self._heard_runs, "what was heard of a run was told twice"
@@ -270,6 +328,7 @@ class Checker:
         """The node was asked for a reply."""
         results = [message.tool_call_id for message in request.messages if message.role is m.ChatRole.TOOL]
         assert len(results) == len(set(results)), "a tool result is in a prompt twice"
+        self._asked[run_id] = next(msg.text for msg in reversed(request.messages) if msg.role is m.ChatRole.USER)
 
     def at_rest(self, state: SessionState) -> None:
         """The session came to rest: every run has ended, every heard one was told of."""

@@ -57,6 +57,7 @@ class Schedule:
         self.stray = self.nature.stray_events
         self.faulty = True
         self._observer = observer
+        self._due_ms: int | None = None
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
         self._node = 0
@@ -104,7 +105,7 @@ class Schedule:
         self._come_to_rest()
 
     def _turn(self) -> None:
-        due_ms = next_deadline(self.state)
+        due_ms = self._due_ms
         heap = self._heap
         if heap and (due_ms is None or heap[0][0] <= due_ms):
             at_ms, _, act, args = heapq.heappop(heap)
@@ -123,9 +124,11 @@ class Schedule:
         """Has the session take an event; checks and executes."""
         before = self.state
         transition = reduce(before, event)
-        self.state = transition.state
+        state = self.state = transition.state
         self.events += 1
-        self.checker.check(event, before, transition)
+        if state is not before:
+            self._due_ms = next_deadline(state)
+        self.checker.check(event, before, transition, self._due_ms)
         if self._observer is not None:
             self._observer(event, transition)
         for command in transition.commands:
@@ -156,7 +159,9 @@ class Schedule:
             self._turn()
             if not hearing:
                 spent_ms += self.now_ms - before_ms
-            assert spent_ms <= REST_MS, f"not at rest {REST_MS} ms after the last fault: {self.checker.where(self.state)}"
+            assert spent_ms <= REST_MS, (
+                f"not at rest {REST_MS} ms after the last fault: {self.checker.where(self.state)}"
+            )
             assert self.events < limit, f"no rest, no time passes: {self.checker.where(self.state)}"
         self.checker.at_rest(self.state)
 
@@ -450,8 +455,9 @@ class Schedule:
         if samples and self.rng.random() < 0.7:
             ends = tuple((number + 1) * WORD_SAMPLES for number in range(words))
         playing.advance(self.now_ms)
-        playing.texts[index], playing.word_ends[index] = text, ends
-        playing.sizes.append(samples)
+        if not playing.closed and not playing.over:
+            playing.texts[index], playing.word_ends[index] = text, ends
+            playing.sizes.append(samples)
         if samples:
             self.step(e.SegmentSounded(at_ms=self.now_ms, run_id=run_id, segment_index=index))
         self.step(
@@ -490,14 +496,13 @@ class Schedule:
             if playing.sizes[index]:
                 self.checker.heard(playing.run_id)
                 self.step(e.SegmentStarted(at_ms=self.now_ms, run_id=playing.run_id, segment_index=index))
-            else:
-                playing.played = max(playing.played, index + 1)
         elif playing.played < playing.started:
             end = sum(playing.sizes[: playing.played + 1])
             if end <= playing.at_samples:
                 index = playing.played
                 playing.played += 1
-                self.step(e.SegmentPlayed(at_ms=self.now_ms, run_id=playing.run_id, segment_index=index))
+                if playing.sizes[index]:
+                    self.step(e.SegmentPlayed(at_ms=self.now_ms, run_id=playing.run_id, segment_index=index))
         if not playing.over:
             self._watch(playing)
 

@@ -22,7 +22,7 @@ def clips() -> tuple[NDArray[np.float64], ...]:
 def places() -> list[tuple[NDArray[np.float64], int]]:
     """Seeded random places in human speech where something is to be heard."""
     random = np.random.default_rng(7)
-    found = []
+    found: list[tuple[NDArray[np.float64], int]] = []
     while len(found) < CUTS:
         clip = clips()[int(random.integers(len(CLIPS)))]
         at = int(random.integers(2_000, len(clip) - 3_000))

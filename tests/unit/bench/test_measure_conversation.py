@@ -165,6 +165,15 @@ def test_holes_behind_the_joint_are_late_samples_not_lost_ones(tape: Tape) -> No
     assert result["holes_ms"] == [pytest.approx(7.0, abs=0.1)]
 
 
+def test_the_zeros_of_a_voices_own_silence_are_no_holes_and_no_pause(tape: Tape) -> None:
+    whole = agent_speech(5_000)
+    whole[ms(2_100) : ms(2_200)] = faint(100)
+    whole[ms(2_110) : ms(2_180)] = 0
+    result = tape.agent(1_000, whole).caller(3_000, "cough", 300).result()
+    assert result["holes_ms"] == []
+    assert (result["findings"][0]["outcome"], result["findings"][0]["pause_ms"]) == ("resumed", 0.0)
+
+
 def test_a_reply_that_stays_away_was_silenced(tape: Tape) -> None:
     whole = agent_speech(9_000)
     tape.agent(1_000, whole[: ms(2_140)]).agent(6_500, whole[ms(2_140) :]).caller(3_000, "cough", 300)

@@ -54,7 +54,7 @@ def test_a_reply_that_was_ready_at_the_commit_is_reported_with_its_turn_and_its_
         "wasted_tokens": 0,
         "wasted_synthesised_ms": 0,
     }
-    assert turn["total_ms"] == 500
+    assert turn["total_ms"] == 600
 
 
 def test_what_a_reply_begun_too_early_had_cost_is_reported() -> None:

@@ -14,7 +14,8 @@ from support.session_script import Script
 
 from voice_contract.messages import Phase
 from voice_orchestrator.runtime.journal_codec import canonical
-from voice_orchestrator.runtime.replay import JournalError, ReplayStep, replay
+from voice_orchestrator.runtime.journal_reader import JournalError
+from voice_orchestrator.runtime.replay import ReplayStep, replay
 from voice_orchestrator.session.reducer import REDUCER_VERSION
 
 Lines = list[dict[str, Any]]

@@ -1,8 +1,10 @@
 """The agent's own echo, and lines that must be heard."""
 
-from support.session_script import Script, names, only, policy
+from dataclasses import replace
 
-from voice_contract.failures import FailureReason
+from support.session_script import QUIET_TURNS, Script, names, only, policy
+
+from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import BargeIn, BargeInCause, BargeInOutcome, Generate, Phase
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
@@ -116,6 +118,23 @@ def test_a_run_that_ends_meanwhile_leaves_the_speech_as_a_turn() -> None:
     script.finish()
     assert decisions(script)[-1] == (BargeInOutcome.REJECTED, BargeInCause.RUN_ENDED)
     assert only(script.transcribed("And tomorrow?"), Generate)
+
+
+def test_a_run_the_edge_does_not_play_to_its_end_leaves_the_speech_as_a_turn_too() -> None:
+    script = timed_out()
+    commands = script.wait(4_000)
+    assert [failure.stage for failure in only(commands, Failure)] == [Stage.EDGE]
+    assert decisions(script)[-1] == (BargeInOutcome.REJECTED, BargeInCause.RUN_ENDED)
+    assert script.state.turn is not None
+
+
+def test_words_so_far_of_speech_that_is_too_short_decide_nothing() -> None:
+    talkative = policy(turn_taking=replace(QUIET_TURNS, partial_interval_ms=300))
+    script = Script(talkative).open().say("Can you help me?").respond().after(500)
+    script.start_speaking()
+    script.wait(300)
+    script.transcribed("Stop", final=False)
+    assert decisions(script) == [(BargeInOutcome.PAUSED, BargeInCause.ONSET)]
 
 
 # --- words too unlikely, and words that always count

@@ -48,6 +48,10 @@ def test_ends_that_do_not_fit_the_words_are_not_used() -> None:
     assert heard_text(unfit, 6_000) == "one two"
 
 
+def test_a_segment_without_sound_is_passed_over() -> None:
+    assert heard_text((Segment(text="- zero -", samples=0), *TIMED), 4_000) == "one two"
+
+
 def test_nothing_is_heard_of_a_segment_that_was_not_synthesised() -> None:
     assert heard_text((Segment(text="one two"), TIMED[1]), 50_000) == ""
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from voice_orchestrator.runtime.replay import JournalError, replay
+from voice_orchestrator.runtime.journal_reader import JournalError
+from voice_orchestrator.runtime.replay import replay
 
 DEMO = Path(__file__).resolve().parents[3] / "docs" / "demo" / "journal.jsonl"
 

@@ -221,3 +221,11 @@ def test_a_cancelled_run_is_cancelled_before_another_is_started() -> None:
     order = names(commands)
     assert order.index("CancelRun") < order.index("Synthesize")
     assert [type(m) for m in only(commands, CancelRun)] == [CancelRun]
+
+
+def test_a_greeting_that_cannot_be_spoken_is_left_out() -> None:
+    script = Script(policy(greeting="Good morning.")).open()
+    commands = script.fail(Stage.TTS)
+    assert names(commands)[:3] == ["Failure", "CancelRun", "DropRun"]
+    assert script.where() is Phase.ACTIVE
+    assert script.state.history == ()

@@ -186,7 +186,7 @@ def test_its_node_can_be_lost_and_the_turn_is_answered_by_the_next() -> None:
     script = trailing().respond_silently()
     script.lose_node()
     assert ended(script) == [SpeculationOutcome.FAILED]
-    script.after(400)
+    assert script.wait(400) == ()
     assert only(script.ready(), Generate)
 
 
@@ -208,3 +208,16 @@ def test_in_a_call_without_agent_sound_it_is_shown_at_the_commit_only() -> None:
     script.write("Of course we are.", end=True)
     assert script.all(Transcript) == []
     assert [words.text for words in only(script.wait(300), Transcript)] == ["Are you open today?", "Of course we are."]
+
+
+def test_none_is_begun_before_it_is_known_what_was_heard_of_the_last_reply() -> None:
+    script = trailing().respond_silently()
+    script.wait(300)
+    script.start(0)
+    script.after(500).start_speaking()
+    script.after(300).stop_speaking()
+    script.transcribed("And tomorrow?")
+    assert script.wait(200) == ()
+    (generate,) = only(script.report(1, 8_000), Generate)
+    assert [m.text for m in generate.messages[1:]] == ["Are you open today?", "Of course", "And tomorrow?"]
+    assert script.where() is Phase.ACTIVE

@@ -266,3 +266,20 @@ def test_a_call_that_ends_forgets_its_tools() -> None:
     script.do(e.CallerHungUp)
     give_back(script)
     assert script.ignored == "terminated"
+
+
+def test_a_reply_goes_on_with_the_results_of_its_own_tools_only() -> None:
+    script = asking("One moment, I look. ")
+    script.synthesise(0)
+    script.start(0)
+    script.after(500).start_speaking()
+    script.after(300).stop_speaking()
+    script.transcribed("And Monday?")
+    script.report(1, 16_000)
+    script.wait(300)
+    script.ask_tool(arguments='{"day": "Monday"}')
+    script.finish_writing(FinishReason.TOOLS)
+    (generate,) = only(give_back(script, "full", call_id=2), Generate)
+    assert tools_in(generate.messages) == [("call-2", "full")]
+    give_back(script, "nine", call_id=1)
+    assert "Generate" not in names(script.log[-1][1].commands)

@@ -19,7 +19,7 @@ from voice_orchestrator.cli.inference_option import inference_option, reach
 from voice_orchestrator.cli.interrupts import Interrupts
 from voice_orchestrator.cli.stdin_lines import stdin_lines
 from voice_orchestrator.console.conversation import ChatView
-from voice_orchestrator.edges.text_edge import TextEdge
+from voice_orchestrator.edges.text_edge import TextEdge, keys_of
 from voice_orchestrator.profiles.loader import LoadedProfile, find_profile
 from voice_orchestrator.runtime.accept import receive_open
 from voice_orchestrator.runtime.clock import SessionClock
@@ -40,6 +40,8 @@ QUIT: Final = "/quit"
 def chat(profile: str, inference: str, speech: Path | None, out: Path) -> None:
     """Talk to an agent by typing; /quit or Ctrl-D ends. Piped input is answered line by line.
 
+    /key 42# presses keys of a telephone.
+
     Exit code: 0 every line was answered, 3 not every one, 1 error, 130 interrupted.
     """
     loaded = find_profile(profile)
@@ -57,8 +59,9 @@ async def _chat(profile: LoadedProfile, inference: str, speech: Path | None, out
     setup = await asyncio.to_thread(set_up_call, profile, out)
     clock = SessionClock()
     session_end, edge_end = edge_pair(setup.session_id, clock.monotonic_us)
+    connector = GrpcConnector(inference, clock)
     runtime = SessionRuntime(
-        setup.session_id, setup.policy, session_end, GrpcConnector(inference, clock), clock, setup.journal
+        setup.session_id, setup.policy, session_end, connector, clock, setup.journal, tools=setup.tools
     )
     recording = StereoRecording() if speech is not None else None
     interactive = sys.stdin.isatty()
@@ -105,6 +108,11 @@ async def _lines(interactive: bool) -> AsyncIterator[str]:
     async for line in stdin_lines():
         if line.strip() == QUIT:
             return
-        yield line
+        try:
+            keys_of(line)
+        except ValueError as error:
+            click.echo(f"error: {error}", err=True)
+        else:
+            yield line
         if interactive:
             click.echo("you: ", nl=False)

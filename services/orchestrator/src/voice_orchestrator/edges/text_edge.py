@@ -1,10 +1,24 @@
-"""A caller who types: lines in, words out, and the agent's speech into a recording when it is wanted."""
+"""A caller who types: lines in, words out, and the agent's speech into a recording when it is wanted.
 
+A line `/key 42#` presses keys of the caller's telephone instead of saying something.
+"""
+
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from voice_contract.audio import FRAME_MS
-from voice_contract.messages import AudioFormat, CallEnded, CallOpen, HangUp, Phase, Speaker, Transcript, TranscriptKind
+from voice_contract.messages import (
+    AudioFormat,
+    CallEnded,
+    CallOpen,
+    Dtmf,
+    HangUp,
+    Phase,
+    Speaker,
+    Transcript,
+    TranscriptKind,
+)
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.edges.call_progress import CallProgress
 from voice_orchestrator.edges.edge_tasks import run_edge_tasks
@@ -17,9 +31,23 @@ from voice_orchestrator.runtime.ports import EdgePort
 GREETING_WAIT_S: Final = 15.0
 REPLY_WAIT_S: Final = 60.0
 
+KEY_COMMAND: Final = "/key"
+_KEYS: Final = re.compile("[0-9A-D*#]+")
+
+
+def keys_of(line: str) -> str | None:
+    """The keys a line presses, None for a line that says something; raises ValueError for what is no key."""
+    command, _, rest = line.strip().partition(" ")
+    if command != KEY_COMMAND:
+        return None
+    keys = "".join(rest.split()).upper()
+    if not _KEYS.fullmatch(keys):
+        raise ValueError(f"{line.strip()}: keys are 0-9, A-D, * and #, for example {KEY_COMMAND} 42#")
+    return keys
+
 
 class TextEdge:
-    """One chat. `run` once. `recording` None: no sound is asked for."""
+    """One chat. `run` once. `recording` None: no sound is asked for. `lines` that press keys are checked already."""
 
     def __init__(
         self,
@@ -74,11 +102,19 @@ class TextEdge:
             if not text:
                 continue
             asked_s = self._clock.now_s()
-            await self._end.send(Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, text=text))
+            await self._say(text)
             answered = await self._until_responding(asked_s, REPLY_WAIT_S)
             if not (answered and await self._until_listening(REPLY_WAIT_S)):
                 self.unanswered += 1
         await self._end.send(HangUp())
+
+    async def _say(self, text: str) -> None:
+        keys = keys_of(text)
+        if keys is None:
+            await self._end.send(Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, text=text))
+            return
+        for key in keys:
+            await self._end.send(Dtmf(key=key))
 
     async def _until_responding(self, since_s: float, timeout_s: float) -> bool:
         return await self._progress.until(lambda: self._progress.responded_since(since_s), timeout_s)

@@ -16,11 +16,9 @@ _layouts: dict[type[Any], tuple[Copier, Setters]] = {}
 
 def _layout(kind: type[Any]) -> tuple[Copier, Setters]:
     """How to copy a value of `kind`, and how to write each field: the slots know no frozenness."""
-    known = _layouts.get(kind)
-    if known is None:
-        setters = {field.name: getattr(kind, field.name).__set__ for field in fields(kind)}
-        known = _layouts[kind] = (_copier(kind, setters), setters)
-    return known
+    setters = {field.name: getattr(kind, field.name).__set__ for field in fields(kind)}
+    made = _layouts[kind] = (_copier(kind, setters), setters)
+    return made
 
 
 def _copier(kind: type[Any], setters: Setters) -> Copier:
@@ -38,20 +36,23 @@ def _copier(kind: type[Any], setters: Setters) -> Copier:
 
 def copy_of(value: T) -> T:
     """An equal value that `assign` may change as long as nobody else holds it."""
-    made: T = _layout(type(value))[0](value)
+    kind = type(value)
+    made: T = (_layouts.get(kind) or _layout(kind))[0](value)
     return made
 
 
 def assign(value: object, changes: Mapping[str, Any]) -> None:
     """Changes a fresh copy in place; raises KeyError for a name that is no field."""
-    setters = _layout(type(value))[1]
+    kind = type(value)
+    setters = (_layouts.get(kind) or _layout(kind))[1]
     for name, item in changes.items():
         setters[name](value, item)
 
 
 def evolved(value: T, changes: Mapping[str, Any]) -> T:
     """A copy of `value` with `changes`; raises KeyError for a name that is no field."""
-    copier, setters = _layout(type(value))
+    kind = type(value)
+    copier, setters = _layouts.get(kind) or _layout(kind)
     made: T = copier(value)
     for name, item in changes.items():
         setters[name](made, item)

@@ -117,11 +117,12 @@ def on_playout_reported(step: Step, event: events.PlayoutReported) -> None:
         settle_flush(step, heard_text(flushing.run.segments, event.played_samples))
     elif run is None or run.id != event.run_id:
         step.ignore("run_ended")
-    elif run.closed and run.status is not RunStatus.SILENT:
+    elif run.closed and all(segment.played or not segment.samples for segment in run.segments):
         whole = event.played_samples >= run.samples_known
         heard = whole_text(run.segments) if whole else heard_text(run.segments, event.played_samples)
         end_run(step, run, heard, interrupted=run.truncated or not whole)
     else:
+        # Not all of it has left: nobody can have played it to its end.
         step.ignore("report_of_open_run")
 
 

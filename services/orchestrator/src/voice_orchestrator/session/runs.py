@@ -230,10 +230,9 @@ def _request_synthesis(step: Step, run: Run) -> None:
             waiting = True
         elif segment.samples is None:
             waiting = True
-    deadline_ms = run.synthesis_deadline_ms
-    if deadline_ms is None and waiting:
-        deadline_ms = step.now_ms + step.policy.deadlines.synthesis_ms
-    step.change_run(run, segments=tuple(segments), synthesis_deadline_ms=deadline_ms)
+    if waiting:
+        deadline_ms = run.synthesis_deadline_ms or step.now_ms + step.policy.deadlines.synthesis_ms
+        step.change_run(run, segments=tuple(segments), synthesis_deadline_ms=deadline_ms)
 
 
 def on_segment_sounded(step: Step, run: Run, event: events.SegmentSounded) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import Phase, PhaseChanged
 from voice_orchestrator.session.commands import Command, EdgeMessage, InferenceMessage, ToEdge, ToInference
-from voice_orchestrator.session.evolve import assign, copy_of, evolved
+from voice_orchestrator.session.evolve import assign, copy_of
 from voice_orchestrator.session.phases import require_edge
 from voice_orchestrator.session.policy import SessionPolicy
 from voice_orchestrator.session.state import Run, SessionState, Turn
@@ -14,11 +14,14 @@ from voice_orchestrator.session.state import Run, SessionState, Turn
 class Step:
     """Collects what one event changes. Lives for one call of `reduce` and never leaves it."""
 
-    __slots__ = ("_own", "commands", "ignored", "now_ms", "state")
+    __slots__ = ("_own", "_own_run", "_own_turn", "commands", "ignored", "now_ms", "state")
 
     def __init__(self, state: SessionState, now_ms: int) -> None:
         self.state = state
+        # From its first change on a value is the step's own copy, changed in place by nobody else and never after.
         self._own = False
+        self._own_turn: Turn | None = None
+        self._own_run: Run | None = None
         self.now_ms = now_ms
         self.commands: list[Command] = []
         self.ignored: str | None = None
@@ -42,23 +45,28 @@ class Step:
     def change(self, **changes: Any) -> None:  # noqa: ANN401
         """Changes fields of the state."""
         if not self._own:
-            # From the first change on it is the step's own copy, changed in place by nobody else and never after.
             self.state = copy_of(self.state)
             self._own = True
             changes["now_ms"] = self.now_ms
         assign(self.state, changes)
 
     def change_turn(self, turn: Turn, **changes: Any) -> Turn:  # noqa: ANN401
-        """Replaces fields of the turn and makes it the state's."""
-        changed = evolved(turn, changes)
-        self.change(turn=changed)
-        return changed
+        """Changes fields of the turn and makes it the state's; the value given is used up, the one returned counts."""
+        if turn is not self._own_turn:
+            turn = self._own_turn = copy_of(turn)
+        assign(turn, changes)
+        if self.state.turn is not turn:
+            self.change(turn=turn)
+        return turn
 
     def change_run(self, run: Run, **changes: Any) -> Run:  # noqa: ANN401
-        """Replaces fields of the run and makes it the state's."""
-        changed = evolved(run, changes)
-        self.change(run=changed)
-        return changed
+        """Changes fields of the run and makes it the state's; the value given is used up, the one returned counts."""
+        if run is not self._own_run:
+            run = self._own_run = copy_of(run)
+        assign(run, changes)
+        if self.state.run is not run:
+            self.change(run=run)
+        return run
 
     def ignore(self, why: str) -> None:
         """Records that the event had no effect; `why` is a counter's name."""

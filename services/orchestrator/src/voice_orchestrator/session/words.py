@@ -5,7 +5,7 @@ next.
 """
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from voice_orchestrator.session.policy import Expects
@@ -40,9 +40,15 @@ def same_words(first: str, second: str) -> bool:
     return words_of(first) == words_of(second)
 
 
-def only_backchannels(text: str, phrases: Iterable[str]) -> bool:
+@lru_cache(maxsize=64)
+def _phrases(phrases: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """The words of each phrase of a profile's list; a pure function of it, remembered because lists are long."""
+    return frozenset(tuple(words_of(phrase)) for phrase in phrases) - {()}
+
+
+def only_backchannels(text: str, phrases: tuple[str, ...]) -> bool:
     """Whether `text` is made of nothing but `phrases`, in any order and number."""
-    known = {tuple(words_of(phrase)) for phrase in phrases} - {()}
+    known = _phrases(phrases)
     longest = max((len(phrase) for phrase in known), default=0)
     words = words_of(text)
     at = 0
@@ -56,10 +62,10 @@ def only_backchannels(text: str, phrases: Iterable[str]) -> bool:
     return bool(words)
 
 
-def contains_phrase(text: str, phrases: Iterable[str]) -> bool:
+def contains_phrase(text: str, phrases: tuple[str, ...]) -> bool:
     """Whether any of `phrases` occurs in `text` as whole words."""
     words = f" {' '.join(words_of(text))} "
-    return any(f" {' '.join(words_of(phrase))} " in words for phrase in phrases if words_of(phrase))
+    return any(f" {' '.join(phrase)} " in words for phrase in _phrases(phrases))
 
 
 def real_words(text: str) -> list[str]:
