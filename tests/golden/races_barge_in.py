@@ -153,7 +153,7 @@ def pause_before_the_first_frame() -> tuple[Story, ...]:
     7,
     "The flush of one reply must not eat the next",
     why="A flush without a name drops whatever plays when it arrives, the first words of the new reply.",
-    point="every flush names run 1; a late or repeated report of run 1 does nothing to run 2, which is heard whole",
+    point="a flush names its run; what comes late of run 1 does nothing to run 2, neither playing nor flushed",
     seen_in="livekit/agents-js#2132",
 )
 def flush_names_its_run() -> tuple[Story, ...]:
@@ -166,12 +166,19 @@ def flush_names_its_run() -> tuple[Story, ...]:
     story.transcribed("No, on Friday.")
     story.tell("no report comes; the next reply waits for it no longer than its deadline").wait(600)
     story.respond("Friday it is.")
-    story.tell("the report of the old reply, twice, while the new one plays").report(1, 8_000)
-    story.report(1, 8_000)
-    story.finish()
-    assert [flush.run_id for flush in story.all(c.FlushRun)] == [1]
-    assert [ignored for _, t in story.log if (ignored := t.ignored)] == ["run_ended", "run_ended"]
-    assert agent_lines(story)[-1] == "Friday it is."
+    story.tell("what belongs to the old reply, while the new one plays").report(1, 8_000)
+    story.do(e.SegmentPlayed, run_id=1, segment_index=0)
+    assert [ignored for _, t in story.log if (ignored := t.ignored)] == ["run_ended"] * 2
+    assert story.state.run is not None
+    assert not story.state.run.segments[0].played
+    story.tell("the new one is interrupted too; a report of the old one is not taken for its own")
+    story.after(500).start_speaking()
+    story.after(300).stop_speaking()
+    story.transcribed("Fine.")
+    story.report(1, 0)
+    story.report(2, 16_000)
+    assert [flush.run_id for flush in story.all(c.FlushRun)] == [1, 2]
+    assert agent_lines(story) == ["Friday it is."]
     assert not story.state.history[-1].interrupted
     return (story,)
 
@@ -211,7 +218,9 @@ def interrupted_twice() -> tuple[Story, ...]:
     story.transcribed("Stop.")
     story.tell("again, before the edge has reported").after(50).start_speaking()
     story.do(e.CallerTyped, text="Please stop.")
+    assert len(story.all(Generate)) == 1
     story.report(1, 4_000)
+    assert story.all(Generate)[-1].messages[-2].text == "One two"
     story.report(1, 16_000)
     assert len(story.all(c.FlushRun)) == 1
     assert story.all(RunHeard) == [RunHeard(text="One two", interrupted=True)]

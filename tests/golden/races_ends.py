@@ -45,6 +45,8 @@ def tool_done_while_interrupted() -> tuple[Story, ...]:
         interrupt(story, "And Monday?")
         if title == "before the edge reports":
             story.do(e.ToolReturned, call_id=1, result="nine, eleven")
+            story.do(e.ToolReturned, call_id=1, result="none")
+            assert story.ignored == "tool_not_running"
             story.report(1, 8_000)
         else:
             story.report(1, 8_000)

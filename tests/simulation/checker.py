@@ -105,6 +105,7 @@ class Checker:
             assert after.phase in REACHABLE[before.phase], f"{before.phase} became {after.phase}"
             self.seen.add((before.phase, after.phase))
         for command in commands:
+            self.seen.add(type(command))
             handler = self._on.get(type(command))
             if handler is not None:
                 assert not self.ended, f"{command} after the end"
@@ -248,7 +249,9 @@ class Checker:
     def _to_edge(self, command: c.ToEdge, after: SessionState) -> None:
         message, run_id = command.message, command.run_id
         kind = type(message)
-        if kind is m.BargeIn:
+        if kind is m.PhaseChanged:
+            self.seen.add(("edge", message.from_phase, message.to_phase))
+        elif kind is m.BargeIn:
             self._decision(message, run_id, after)
         elif kind is m.RunHeard:
             self._run_heard(message, run_id, after)

@@ -11,7 +11,7 @@ SAMPLES_PER_MS = 16
 
 @dataclass(slots=True)
 class Playing:
-    """One run's sound. `sizes`: samples of its segments as they came; `at_samples`: how far it was heard by `since_ms`."""
+    """One run's sound. `sizes`: samples of its segments as they came; `at_samples`: heard by `since_ms`."""
 
     run_id: int
     texts: dict[int, str] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """What a schedule draws before it begins: the profile of the session and which faults are armed, how strongly.
 
-Swarm testing (Groce et al., 2012): each seed arms only some faults, so that those which hide others do not always do so.
+Swarm testing (Groce et al., 2012): each seed arms only some faults, so that those which hide others do not always do
+so.
 """
 
 import random
@@ -56,6 +57,7 @@ class Nature:
     cough: float
     backchannel: float
     over_agent: float
+    echo: float
     types: float
     keys: float
     words_change: float
@@ -91,6 +93,7 @@ def draw_nature(rng: random.Random) -> Nature:
         cough=_armed(rng, 0.5, 0.5),
         backchannel=_armed(rng, 0.6, 0.5),
         over_agent=_armed(rng, 1.0, 0.7),
+        echo=_armed(rng, 0.5),
         types=_armed(rng, 0.3),
         keys=_armed(rng, 0.3),
         words_change=_armed(rng, 0.5),

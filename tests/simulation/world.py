@@ -1,13 +1,14 @@
 """One schedule: a caller, a node, an edge and tools around the production reducer, on virtual time, from one seed.
 
-Everything that happens is an entry of one heap ordered by time; the seed draws latencies, faults and the caller's doings.
-The session's own timer is `next_deadline`, as in production. When `faults_end` events have entered the reducer the
+Everything that happens is an entry of one heap ordered by time; the seed draws latencies, faults and the caller's
+doings. The session's own timer is `next_deadline`, as in production. When `faults_end` events have entered the reducer the
 faults stop and the caller falls silent; the session then has to come to rest.
 """
 
 import heapq
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from simulation.checker import Checker
@@ -28,8 +29,8 @@ REST_MS: Final = 10_000
 NO_COST: Final = m.WorkTiming()
 
 SENTENCES: Final = (
-    "Are you open today?", "I would like to", "make an appointment for", "my number is four two", "one seven", "yes please",
-    "and then", "what does it cost", "no", "tell me more about it",
+    "Are you open today?", "I would like to", "make an appointment for", "my number is four two", "one seven",
+    "yes please", "and then", "what does it cost", "no", "tell me more about it",
 )  # fmt: skip
 BACKCHANNELS: Final = ("mm-hm", "yeah", "okay", "uh-huh")
 REPLIES: Final = (
@@ -47,9 +48,9 @@ Observer = Callable[[e.SessionEvent, Transition], None]
 class Schedule:
     """Runs one seed; `run` returns when the session is at rest or over. Raises AssertionError for what is not true."""
 
-    def __init__(self, seed: int, observer: Observer | None = None) -> None:
+    def __init__(self, seed: int, observer: Observer | None = None, disarmed: frozenset[str] = frozenset()) -> None:
         self.rng = random.Random(seed)
-        self.nature = draw_nature(self.rng)
+        self.nature = replace(draw_nature(self.rng), **dict.fromkeys(disarmed, 0.0))
         self.policy = draw_policy(self.rng, self.nature)
         self.state: SessionState = initial_state(self.policy)
         self.now_ms = 0
@@ -97,6 +98,8 @@ class Schedule:
     def run(self, events: int = EVENTS_BEFORE_REST) -> None:
         """Runs until the faults end, then until the session is at rest."""
         rng = self.rng
+        if rng.random() < 0.005:
+            self.step(self._ending())
         listens = rng.random() < 0.95
         self.step(e.CallOpened(at_ms=0, listens=listens, speaks=rng.random() < 0.9))
         self._later(rng.randrange(2_000), self._act)
@@ -147,7 +150,7 @@ class Schedule:
         return self.faulty and probability > 0 and self.rng.random() < probability
 
     def _come_to_rest(self) -> None:
-        """No fault, no new doing of the caller: the session has REST_MS to come to rest, sound being heard not counted."""
+        """No fault, no new doing of the caller: the session has REST_MS to come to rest, not counting sound heard."""
         self.faulty = False
         self.stray = 0.0
         self._agenda = -1
@@ -218,6 +221,13 @@ class Schedule:
             )
         )
 
+    def _echo(self, text: str) -> None:
+        """The microphone hears the agent's first words."""
+        if self._speaking or self.state.phase is not m.Phase.RESPONDING or not self.state.listens:
+            return
+        if self.policy.turn_taking.detection is not Detection.PUSH_TO_TALK:
+            self._begin_speech(text, self.rng.randrange(200, 1_000))
+
     def _speak(self) -> None:
         """A stretch of speech begins; its onset was up to 100 ms ago."""
         rng, nature = self.rng, self.nature
@@ -228,8 +238,11 @@ class Schedule:
             text, length = rng.choice(BACKCHANNELS), rng.randrange(200, 700)
         else:
             text, length = rng.choice(SENTENCES), rng.randrange(200, 2_500)
+        self._begin_speech(text, length)
+
+    def _begin_speech(self, text: str, length: int) -> None:
         self._speaking = True
-        onset = max(0, self.now_ms - rng.randrange(100))
+        onset = max(0, self.now_ms - self.rng.randrange(100))
         if self.policy.turn_taking.detection is Detection.PUSH_TO_TALK:
             self.step(e.TalkPressed(at_ms=self.now_ms, offset_samples=onset * 16, spoken_at_ms=onset))
         else:
@@ -496,6 +509,8 @@ class Schedule:
             if playing.sizes[index]:
                 self.checker.heard(playing.run_id)
                 self.step(e.SegmentStarted(at_ms=self.now_ms, run_id=playing.run_id, segment_index=index))
+                if not index and not self._speaking and self._happens(self.nature.echo):
+                    self._later(60, self._echo, playing.texts[index])
         elif playing.played < playing.started:
             end = sum(playing.sizes[: playing.played + 1])
             if end <= playing.at_samples:

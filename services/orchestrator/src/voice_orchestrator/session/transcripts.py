@@ -118,7 +118,7 @@ def on_caller_transcribed(step: Step, event: events.CallerTranscribed) -> None:
     if event.kind is TranscribeKind.PARTIAL:
         _take_partial(step, turn, text, event)
         return
-    if turn.settled or event.revision != turn.final_revision:
+    if turn.settled or not turn.final_revision or event.revision != turn.final_revision:
         step.ignore("transcript_repeated")
         return
     turn = _show(step, turn, text)
