@@ -10,7 +10,7 @@ from voice_orchestrator.session.endpointing import commit_due, speculation_due
 from voice_orchestrator.session.hearing import cancel_silent_run
 from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import adopt_run, continue_reply, start_line, start_reply
-from voice_orchestrator.session.state import Run, Turn
+from voice_orchestrator.session.state import Origin, Run, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.tools import continuation_due
 from voice_orchestrator.session.transcripts import announce_caller
@@ -58,16 +58,14 @@ def _adopt(step: Step, run: Run, turn: Turn) -> Run | None:
         cancel_silent_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
         return None
     step.enter(Phase.PROCESSING)
-    announce_caller(step, turn, TranscriptKind.FINAL, turn.words)
-    adopt_run(step, run, turn)
+    adopt_run(step, run, _announce(step, turn))
     return run
 
 
 def _answer(step: Step, turn: Turn) -> None:
     if turn.words and not _means_nothing(step, turn):
         step.enter(Phase.PROCESSING)
-        announce_caller(step, turn, TranscriptKind.FINAL, turn.words)
-        start_reply(step, turn, speculative=False)
+        start_reply(step, _announce(step, turn), speculative=False)
         return
     recovery = step.policy.recovery
     wordless = not turn.words and not turn.failure
@@ -83,10 +81,22 @@ def _answer(step: Step, turn: Turn) -> None:
     step.enter(Phase.ACTIVE)
 
 
+def _announce(step: Step, turn: Turn) -> Turn:
+    """Tells the edge the words of the turn, once as long as they stay the same."""
+    if turn.words == turn.announced:
+        return turn
+    announce_caller(step, turn, TranscriptKind.FINAL, turn.words)
+    return step.change_turn(turn, announced=turn.words)
+
+
 def _lasted(turn: Turn) -> bool:
     return turn.spoken_until_ms - turn.started_at_ms >= WORDLESS_TURN_MS_MIN
 
 
 def _means_nothing(step: Step, turn: Turn) -> bool:
     """Whether the caller only showed, while the agent spoke, that they were listening."""
-    return turn.over_agent and only_backchannels(turn.words, step.policy.interruptions.backchannels)
+    return (
+        turn.over_agent
+        and turn.origin is Origin.SPEECH
+        and only_backchannels(turn.words, step.policy.interruptions.backchannels)
+    )

@@ -88,7 +88,7 @@ def _take_over(step: Step, cause: BargeInCause) -> str:
         cancel_silent_run(step, run, SpeculationOutcome.CANCELLED)
     kept = ""
     if turn is not None:
-        kept = turn.words if turn.committed_at_ms is not None else turn.prefix
+        kept = turn.known_words
         drop_turn(step, turn)
     if step.state.phase is Phase.PROCESSING:
         step.enter(Phase.ACTIVE)

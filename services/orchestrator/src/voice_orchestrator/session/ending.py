@@ -10,7 +10,7 @@ from voice_orchestrator.session.hearing import abandon_run, prime, settle_flush
 from voice_orchestrator.session.history import with_entry
 from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import start_line
-from voice_orchestrator.session.state import Run, RunStatus, Said
+from voice_orchestrator.session.state import RunStatus, Said
 from voice_orchestrator.session.step import Step
 
 RECONNECT_DELAYS_MS: Final = (0, 100, 200, 400, 500)
@@ -82,11 +82,11 @@ def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
     unheard_greeting = run is not None and run.line is LineKind.GREETING and run.status is RunStatus.SILENT
     abandon_run(step)
     step.change(greeted=step.state.greeted and not unheard_greeting)
-    _keep_words(step, run)
+    _keep_words(step)
     _connect(step)
 
 
-def _keep_words(step: Step, run: Run | None) -> None:
+def _keep_words(step: Step) -> None:
     """A turn whose words are known is answered by the next node; of another one what is known is remembered."""
     turn = step.turn
     if turn is None:
@@ -94,8 +94,8 @@ def _keep_words(step: Step, run: Run | None) -> None:
     if turn.text and not turn.speaking:
         step.change_turn(turn, score_deadline_ms=None, partial_pending=False)
         return
-    known = run.user_text if run is not None and run.turn_id == turn.id else turn.prefix
-    step.change(turn=None, history=with_entry(step.state.history, Said(role=ChatRole.USER, text=known)))
+    known = Said(role=ChatRole.USER, text=turn.known_words)
+    step.change(turn=None, history=with_entry(step.state.history, known))
 
 
 def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:

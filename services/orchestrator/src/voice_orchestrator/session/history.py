@@ -14,6 +14,9 @@ HISTORY_ENTRIES_MAX: Final = 200
 WORD_END_SLACK_SAMPLES: Final = samples_from_ms(40)
 """A word that is cut in its last 40 ms was understood: it is its fading end."""
 
+TYPICAL_WORD_SAMPLES: Final = samples_from_ms(350)
+"""Length of a spoken word, for a segment that was cut before its own length was known."""
+
 
 def heard_text(segments: Sequence[Segment], played_samples: int) -> str:
     """The words of `segments` that were heard completely within the first `played_samples` samples of the run.
@@ -23,7 +26,11 @@ def heard_text(segments: Sequence[Segment], played_samples: int) -> str:
     heard: list[str] = []
     left = played_samples
     for segment in segments:
-        if segment.samples is None or left <= 0:
+        if left <= 0:
+            break
+        if segment.samples is None:
+            words = segment.text.split()
+            heard.extend(words[: min(left // TYPICAL_WORD_SAMPLES, len(words) - 1)])
             break
         if not segment.samples:
             continue

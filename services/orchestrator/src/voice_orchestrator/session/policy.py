@@ -53,7 +53,7 @@ class TurnTakingPolicy:
     detection: voice activity, or the edge's button.
     min_delay_ms: silence after the last speech sample before a turn that sounds finished is committed.
     max_delay_ms: the same for one that surely goes on; in between the wait is in proportion to the score.
-    end_of_turn_threshold: score of the end-of-turn model from which a turn counts as finished.
+    end_of_turn_threshold: score of the end-of-turn model from which a turn surely counts as finished.
     expects: what is dictated is given `dictation_delay_ms` of silence between its pieces.
     expected_length: so many digits or letters complete what is expected; 0: unknown.
     preemptive_generation: begin the reply while the last silence is still being judged.
@@ -63,8 +63,8 @@ class TurnTakingPolicy:
 
     detection: Detection = Detection.VAD
     min_delay_ms: int = 500
-    max_delay_ms: int = 3_000
-    end_of_turn_threshold: float = 0.5
+    max_delay_ms: int = 1_500
+    end_of_turn_threshold: float = 0.95
     expects: Expects = Expects.SPEECH
     expected_length: int = 0
     dictation_delay_ms: int = 2_500

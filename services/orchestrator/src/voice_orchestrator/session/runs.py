@@ -109,16 +109,15 @@ def adopt_run(step: Step, run: Run, turn: Turn) -> None:
     if run.held:
         announce_decision(step, run, BargeInOutcome.REJECTED, BargeInCause.NO_WORDS, turn.onset_ms)
     announce_speculation(step, run, SpeculationOutcome.KEPT)
-    marks = run.marks
-    if marks is not None and turn.committed_at_ms is not None:
-        marks = evolved(
-            marks,
-            {
-                "spoken_until_ms": turn.spoken_until_ms,
-                "committed_at_ms": turn.committed_at_ms,
-                "transcribed_at_ms": turn.transcribed_at_ms,
-            },
-        )
+    assert run.marks is not None, "it answers a turn"
+    marks = evolved(
+        run.marks,
+        {
+            "spoken_until_ms": turn.spoken_until_ms,
+            "committed_at_ms": turn.committed_at_ms,
+            "transcribed_at_ms": turn.transcribed_at_ms,
+        },
+    )
     run = step.change_run(run, speculative=False, held=False, answers=turn, user_text=turn.words, marks=marks)
     start_held_tools(step, run)
     if not step.state.speaks:
@@ -148,6 +147,7 @@ def continue_reply(step: Step, run: Run) -> None:
     run = step.change_run(
         run,
         awaits_tools=False,
+        round_begun=False,
         tool_round=run.tool_round + 1,
         writing_deadline_ms=step.now_ms + step.policy.deadlines.first_token_ms,
     )
@@ -163,10 +163,11 @@ def on_reply_text(step: Step, run: Run, event: events.ReplyText) -> None:
         step.ignore("text_after_end")
         return
     changes: dict[str, object] = {"written_tokens": run.written_tokens + 1}
-    if not run.written_tokens or run.marks is None or run.marks.first_text_at_ms is None:
+    if not run.round_begun:
+        changes["round_begun"] = True
         changes["writing_deadline_ms"] = step.now_ms + step.policy.deadlines.generation_ms
-        if run.marks is not None and run.marks.first_text_at_ms is None:
-            changes["marks"] = evolved(run.marks, {"first_text_at_ms": step.now_ms})
+    if run.marks is not None and run.marks.first_text_at_ms is None:
+        changes["marks"] = evolved(run.marks, {"first_text_at_ms": step.now_ms})
     ready, changes["buffer"] = split_ready(run.buffer + event.text, first=not run.segments)
     run = step.change_run(run, **changes)
     if ready:

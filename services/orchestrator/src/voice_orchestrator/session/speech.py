@@ -142,6 +142,7 @@ def _reopen(step: Step, turn: Turn, spoken_at_ms: int) -> None:
         partial_at_ms=next_partial_at(step),
         transcription_deadline_ms=None,
         final_revision=0,
+        known_text=turn.text or turn.known_text,
         text=None,
         failure=None,
         score=None,

@@ -45,6 +45,7 @@ class Turn:
     over_agent: it began while the agent was heard.
     revision: the newest transcription asked for; final_revision: the newest FINAL one, 0 while none is wanted.
     text: the words of the whole turn, None until they are known; failure: why they never will be.
+    known_text: the words as they were known before the caller went on; announced: what the edge was told as final.
     partial_text: the newest partial words; shown_text: what of them the edge was shown, which only grows.
     score: how likely the turn is over; score_deadline_ms: armed while it is being judged.
     unspeculative: a reply begun early failed; the next one waits for the commit.
@@ -71,6 +72,8 @@ class Turn:
     mean_log_probability: float = 0.0
     no_speech_probability: float = 0.0
     failure: FailureReason | None = None
+    known_text: str = ""
+    announced: str = ""
     transcribed_at_ms: int = 0
     score: float | None = None
     score_deadline_ms: int | None = None
@@ -84,8 +87,13 @@ class Turn:
 
     @property
     def words(self) -> str:
-        """Everything the caller said in the turn, as far as it is known."""
+        """Everything the caller said in the turn; empty words while they are not known."""
         return f"{self.prefix} {self.text or ''}".strip()
+
+    @property
+    def known_words(self) -> str:
+        """What is known of the turn's words, that of an earlier pause when the caller went on since."""
+        return f"{self.prefix} {self.text or self.known_text}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +129,7 @@ class Run:
     waits because the caller went on.
     sounded: its first sound is here; heard_from_ms: when its first sample left for the edge.
     written: no more text will come; closed: no more sound will come; truncated: it has more to say than it will.
+    round_begun: the present round of writing has given text.
     tool_round: how often it waited for tools; awaits_tools: it does so now.
     """
 
@@ -142,6 +151,7 @@ class Run:
     written: bool = False
     closed: bool = False
     truncated: bool = False
+    round_begun: bool = False
     tool_round: int = 0
     awaits_tools: bool = False
     writing_deadline_ms: int | None = None

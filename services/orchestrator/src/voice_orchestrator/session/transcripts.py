@@ -26,6 +26,10 @@ LEAD_OUT_SAMPLES = samples_from_ms(200)
 """Sound after the last speech sample that is transcribed too: VAD is early on soft endings."""
 
 
+WATCH_INTERVAL_MS = 500
+"""How often the words over the agent are asked for where partial transcripts are switched off."""
+
+
 # --- asking
 
 
@@ -71,6 +75,8 @@ def request_score(step: Step, turn: Turn) -> Turn:
 def next_partial_at(step: Step) -> int | None:
     """When the words so far are asked for next."""
     interval_ms = step.policy.turn_taking.partial_interval_ms
+    if not interval_ms and step.state.watch is not None:
+        interval_ms = WATCH_INTERVAL_MS
     return step.now_ms + interval_ms if interval_ms else None
 
 
@@ -174,14 +180,8 @@ def _compare_with_run(step: Step) -> None:
     turn, run = step.turn, step.run
     if turn is None or run is None or run.status is not RunStatus.SILENT or run.turn_id != turn.id:
         return
-    if turn.text is None:
-        step.change_turn(turn, text=_without_prefix(run.user_text, turn.prefix), failure=None)
-    elif not same_words(turn.words, run.user_text):
+    if not same_words(turn.words, run.user_text):
         cancel_silent_run(step, run, SpeculationOutcome.SUPERSEDED, BargeInCause.WORDS)
-
-
-def _without_prefix(words: str, prefix: str) -> str:
-    return words.removeprefix(prefix).strip()
 
 
 # --- failures
@@ -209,6 +209,9 @@ def fail_transcription(step: Step, reason: FailureReason, detail: str) -> None:
         turn, failure=reason, transcription_deadline_ms=None, score_deadline_ms=None, transcribed_at_ms=step.now_ms
     )
     judge_words(step, turn, "", final=True)
+    if step.turn is not None and turn.known_text:
+        # What the caller said before they went on is known; it is answered rather than nothing.
+        step.change_turn(step.turn, text=turn.known_text, failure=None)
     _compare_with_run(step)
 
 

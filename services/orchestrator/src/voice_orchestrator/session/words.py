@@ -21,6 +21,19 @@ _NUMBER_WORDS: Final = _DIGIT_WORDS | frozenset(
         "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand",
     ]
 )  # fmt: skip
+_OPEN_WORDS: Final = frozenset(
+    [
+        "a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "these", "those", "some",
+        "any", "every", "no", "and", "or", "but", "so", "because", "if", "when", "while", "although", "than", "as",
+        "that", "which", "who", "whose", "where", "of", "to", "for", "with", "from", "in", "on", "at", "by", "into",
+        "about", "between", "without", "under", "over", "is", "are", "was", "were", "be", "been", "am", "do",
+        "does", "did", "have", "has", "had", "will", "would", "can", "could", "shall", "should", "may", "might",
+        "must", "i", "we", "they", "he", "she", "you", "it's", "i'm", "i'd", "i'll", "i've", "we'd", "we'll",
+        "want", "need", "like", "get", "make", "take", "give", "put", "very", "really", "um", "uh", "er",
+    ]
+)  # fmt: skip
+"""English words that are seldom the last of a turn. Other languages have only the punctuation."""
+
 _EMAIL_WORDS: Final = frozenset(["at", "dot", "dash", "hyphen", "underscore"])
 
 DICTATION_TAIL_WORDS: Final = 2
@@ -95,6 +108,14 @@ def extend_shown(shown: str, before: str, now: str) -> str:
     if agreed <= kept:
         return shown
     return " ".join([*shown.split(), *now.split()[kept:agreed]])
+
+
+def unfinished(text: str) -> bool:
+    """Whether what was said breaks off: no end of a sentence was heard, or the last word asks for another."""
+    if not text.rstrip().endswith((".", "!", "?")) or text.rstrip().endswith(".."):
+        return True
+    words = words_of(text)
+    return bool(words) and words[-1] in _OPEN_WORDS
 
 
 def dictating(text: str, expects: Expects, expected_length: int) -> bool:

@@ -87,7 +87,7 @@ class Piper:
             sound = samples[lead:]
             for at in range(0, len(sound), PIECE_SAMPLES):
                 cancel.raise_if_cancelled()
-                yield (sound[at : at + PIECE_SAMPLES] * (PEAK * 32767)).astype(np.int16)
+                yield np.rint(sound[at : at + PIECE_SAMPLES] * (PEAK * 32767)).astype(np.int16)
             if spoken:
                 spoken.append(SpokenPhoneme(phoneme=SPACE, end_samples=sent))
             for phoneme, end in _phoneme_ends(chunk, len(samples)):
