@@ -47,7 +47,14 @@ test-unit: $(READY) ## unit tests alone: no model, under a minute
 	$(BIN)/pytest tests/unit -m "not models"
 
 test: check models ## everything CI runs, the end-to-end call on real models included
-	$(BIN)/pytest tests --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
+	$(BIN)/pytest tests -m "not sim" --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
+	$(MAKE) --no-print-directory sim
+
+sim: $(READY) ## 50,000 simulated sessions, planted faults, determinism: about 5 minutes
+	$(BIN)/pytest tests/simulation -m sim
+
+sim-night: $(READY) ## five million other sessions on both cores: some hours
+	$(BIN)/python tests/simulation/run.py --first 1000000 --count 5000000 --processes 2
 
 format: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .

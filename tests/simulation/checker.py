@@ -113,7 +113,8 @@ class Checker:
         if self._dropped and not self.ended and type(event) is not e.InferenceLost:
             assert self._dropped <= self._cancelled, "a run was given up and goes on at the node"
         if type(event) is e.CallerTranscribed:
-            assert before.turn is not None and event.revision == before.turn.revision, "a stale transcript was taken"
+            asked = before.turn.revision if before.turn is not None else None
+            assert event.revision == asked, "a stale transcript was taken"
         assert self.ended == (after.phase is m.Phase.TERMINATED), "the end and TERMINATED go together"
         self._check_state(event, before, after, due_ms)
 
@@ -123,7 +124,8 @@ class Checker:
         phase, run, turn = after.phase, after.run, after.turn
         assert after.now_ms >= before.now_ms, "time ran backwards"
         if phase is m.Phase.RESPONDING:
-            assert run is not None and run.status is not RunStatus.SILENT, "nothing is heard while RESPONDING"
+            assert run is not None, "nothing is heard while RESPONDING"
+            assert run.status is not RunStatus.SILENT, "nothing is heard while RESPONDING"
         elif phase is m.Phase.PROCESSING:
             assert turn is not None, "nothing is answered while PROCESSING"
         elif phase is m.Phase.ACTIVE:
@@ -145,11 +147,16 @@ class Checker:
                 if run.speculative:
                     self._speculative.add(run.id)
             if run.status is RunStatus.PAUSED:
-                assert after.watch is not None and after.watch.paused, "a pause nobody decides"
+                assert after.watch is not None, "a pause nobody decides"
+                assert after.watch.paused, "a pause nobody decides"
         if before.run is not None and (run is None or run.id != before.run.id):
             self._ended(before.run.id)
         if after.watch is not None:
             assert run is not None, "a watch without a run"
+            if after.watch.paused and turn is not None and not turn.speaking:
+                paused_ms = after.now_ms - max(after.watch.since_ms, turn.spoken_until_ms)
+                limit_ms = after.policy.interruptions.false_interruption_timeout_ms
+                assert paused_ms <= limit_ms or after.now_ms - before.now_ms > limit_ms, "a pause outlasts its time"
         if after.history is not before.history:
             self._check_history(after)
         if after.tools:
@@ -247,8 +254,8 @@ class Checker:
                 self._cancelled.add(command.run_id)
 
     def _to_edge(self, command: c.ToEdge, after: SessionState) -> None:
-        message, run_id = command.message, command.run_id
-        kind = type(message)
+        message: Any = command.message
+        kind, run_id = type(message), command.run_id
         if kind is m.PhaseChanged:
             self.seen.add(("edge", message.from_phase, message.to_phase))
         elif kind is m.BargeIn:
@@ -270,7 +277,8 @@ class Checker:
                 message.synthesis_ms,
                 message.delivery_ms,
             )
-            assert min(stages) >= 0 and sum(stages) == message.total_ms, "the stages do not add up"
+            assert min(stages) >= 0, "a stage is negative"
+            assert sum(stages) == message.total_ms, "the stages do not add up"
 
     def _decision(self, decision: m.BargeIn, run_id: int, after: SessionState) -> None:
         self.seen.add((decision.outcome, decision.cause))
@@ -307,13 +315,18 @@ class Checker:
         playing, event = self._playing.get(run_id), self._event
         if playing is None or not after.speaks:
             return
-        reported = type(event) is e.PlayoutReported and event.run_id == run_id
-        truth = playing.heard_words(event.played_samples) if reported else playing.played_words()
+        if isinstance(event, e.PlayoutReported) and event.run_id == run_id:
+            truth = playing.heard_words(event.played_samples)
+        else:
+            truth = playing.played_words()
         assert heard.text == truth, f"heard {truth!r}, told {heard.text!r}"
 
     def _call_tool(self, command: c.CallTool, after: SessionState) -> None:
-        del after
         assert command.call_id not in self._called, "a tool was called twice"
+        run = after.run
+        if run is not None and run.speculative:
+            mine = any(call.id == command.call_id and call.run_id == run.id for call in after.tools)
+            assert not mine, "a tool works for a turn that is not over"
         self._called.add(command.call_id)
 
     def _end(self, command: c.EndCall, after: SessionState) -> None:

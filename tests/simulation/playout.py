@@ -1,7 +1,7 @@
-"""The agent's sound on its way to the caller's ear, computed instead of played: where each run's sound stands at a time.
+"""The agent's sound on its way to the caller's ear, computed instead of played: where each run's sound stands.
 
-Sound that waits leaves in order at 16 samples a millisecond while the run is released and not paused. The fence and the
-edge agree here; what they do frame by frame is tested with the runtime itself, on virtual time.
+Sound that waits leaves in order at 16 samples a millisecond while the run is released and not paused. The fence and
+the edge agree here; what they do frame by frame is tested with the runtime itself, on virtual time.
 """
 
 from dataclasses import dataclass, field

@@ -5,7 +5,9 @@ so.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from voice_contract.messages import ToolDeclaration
 from voice_orchestrator.session.policy import (
@@ -99,6 +101,12 @@ def draw_nature(rng: random.Random) -> Nature:
         words_change=_armed(rng, 0.5),
         stray_events=_armed(rng, 0.05, 0.5),
     )
+
+
+def disarm(nature: Nature, faults: Iterable[str]) -> Nature:
+    """`nature` without some of its faults."""
+    without: dict[str, Any] = dict.fromkeys(faults, 0.0)
+    return replace(nature, **without)
 
 
 def draw_policy(rng: random.Random, nature: Nature) -> SessionPolicy:

@@ -51,7 +51,8 @@ def shrink(seed: int) -> Trace:
 
 def _refold(policy: SessionPolicy, events: Sequence[e.SessionEvent]) -> Trace | None:
     """The trace up to the step that breaks an invariant, the events folded without a world; None if none does."""
-    state, checker, trace = initial_state(policy), Checker({}), []
+    state, checker = initial_state(policy), Checker({})
+    trace: Trace = []
     for event in events:
         before = state
         try:

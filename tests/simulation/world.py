@@ -1,19 +1,18 @@
 """One schedule: a caller, a node, an edge and tools around the production reducer, on virtual time, from one seed.
 
 Everything that happens is an entry of one heap ordered by time; the seed draws latencies, faults and the caller's
-doings. The session's own timer is `next_deadline`, as in production. When `faults_end` events have entered the reducer the
-faults stop and the caller falls silent; the session then has to come to rest.
+doings. The session's own timer is `next_deadline`, as in production. When EVENTS_BEFORE_REST events have entered the
+reducer the faults stop and the caller falls silent; the session then has to come to rest.
 """
 
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from simulation.checker import Checker
 from simulation.playout import Playing
-from simulation.script_of_nature import draw_nature, draw_policy
+from simulation.script_of_nature import disarm, draw_nature, draw_policy
 
 from voice_contract import messages as m
 from voice_contract.failures import FailureReason, Stage
@@ -50,7 +49,7 @@ class Schedule:
 
     def __init__(self, seed: int, observer: Observer | None = None, disarmed: frozenset[str] = frozenset()) -> None:
         self.rng = random.Random(seed)
-        self.nature = replace(draw_nature(self.rng), **dict.fromkeys(disarmed, 0.0))
+        self.nature = disarm(draw_nature(self.rng), disarmed)
         self.policy = draw_policy(self.rng, self.nature)
         self.state: SessionState = initial_state(self.policy)
         self.now_ms = 0
@@ -189,6 +188,10 @@ class Schedule:
             return
         rng, nature = self.rng, self.nature
         if self.state.phase is m.Phase.TERMINATED:
+            # The edge may not know yet: what the caller does after the end must mean nothing.
+            self.step(rng.choice((e.CallerTyped(at_ms=self.now_ms, text="hello?"), self._ending())))
+            if rng.random() < 0.5:
+                self._later(rng.randrange(500), self._act)
             return
         self._agenda += 1
         patience = nature.caller_patience_ms
@@ -207,7 +210,6 @@ class Schedule:
             return
         if self.events > 150 and rng.random() < 0.04:
             self.step(self._ending())
-            return
         self._later(rng.randrange(50, patience), self._act)
 
     def _ending(self) -> e.SessionEvent:

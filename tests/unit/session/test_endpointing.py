@@ -14,6 +14,8 @@ from voice_orchestrator.session.endpointing import delay_ms
 from voice_orchestrator.session.policy import Expects, TurnTakingPolicy
 from voice_orchestrator.session.state import Origin, Turn
 
+PATIENT = TurnTakingPolicy(max_delay_ms=3_000, end_of_turn_threshold=0.8)
+
 
 def turn(score: float | None = None, text: str | None = None) -> Turn:
     return Turn(id=1, origin=Origin.SPEECH, score=score, text=text)
@@ -28,21 +30,21 @@ def spoken(script: Script, text: str) -> Script:
 
 
 @pytest.mark.parametrize(
-    ("score", "wait_ms"), [(None, 500), (1.0, 500), (0.5, 500), (0.4, 1_000), (0.25, 1_750), (0.0, 3_000)]
+    ("score", "wait_ms"), [(None, 500), (1.0, 500), (0.8, 500), (0.72, 1_291), (0.6, 1_750), (0.2, 2_665), (0.0, 3_000)]
 )
 def test_a_near_miss_waits_in_proportion(score: float | None, wait_ms: int) -> None:
-    assert delay_ms(TurnTakingPolicy(), turn(score)) == wait_ms
+    assert delay_ms(PATIENT, turn(score)) == wait_ms
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_who_sounds_more_finished_never_waits_longer(first: float, second: float) -> None:
     low, high = sorted((first, second))
-    waits = [delay_ms(TurnTakingPolicy(), turn(score)) for score in (low, high)]
+    waits = [delay_ms(PATIENT, turn(score)) for score in (low, high)]
     assert 3_000 >= waits[0] >= waits[1] >= 500
 
 
 def test_dictation_waits_at_least_its_own_time() -> None:
-    dictated = TurnTakingPolicy(expects=Expects.NUMBER, dictation_delay_ms=2_500)
+    dictated = replace(PATIENT, expects=Expects.NUMBER, dictation_delay_ms=2_500)
     assert delay_ms(dictated, turn(None, "zero one")) == 2_500
     assert delay_ms(dictated, turn(0.0, "zero one")) == 3_000
     assert delay_ms(dictated, turn(None, "I do not know")) == 500
@@ -67,10 +69,32 @@ def test_nothing_is_committed_before_the_pause_is_judged() -> None:
 
 
 def test_an_unfinished_sentence_is_waited_for_in_proportion() -> None:
-    script = spoken(Script().open(scores=True), "Are you open on")
-    script.score(0.25)
+    patient = replace(QUIET_TURNS, max_delay_ms=3_000, end_of_turn_threshold=0.8)
+    script = spoken(Script(policy(turn_taking=patient)).open(scores=True), "Are you open on Monday.")
+    script.score(0.6)
     assert script.wait(1_750 - 200 - 1) == ()
     assert "Generate" in names(script.wait(1))
+
+
+@pytest.mark.parametrize(
+    "text", ["Are you open on", "I would like...", "Do you have the.", "My name is Ann,", "I'd like."]
+)
+def test_words_that_break_off_are_worth_no_more_than_a_doubtful_voice(text: str) -> None:
+    assert delay_ms(PATIENT, turn(0.99, text)) == delay_ms(PATIENT, turn(0.3, "Yes.")) > 2_000
+    assert delay_ms(PATIENT, turn(0.1, text)) == delay_ms(PATIENT, turn(0.1, "Yes."))
+
+
+def test_words_that_break_off_do_not_matter_where_nothing_judges_the_voice() -> None:
+    assert delay_ms(PATIENT, turn(None, "Are you open on")) == 500
+
+
+def test_a_judged_pause_waits_for_its_words() -> None:
+    script = Script().open(scores=True)
+    script.start_speaking()
+    script.after(1_000).stop_speaking()
+    script.score(1.0)
+    assert script.wait(2_000) == ()
+    assert "Generate" in names(script.transcribed("Are you open?"))
 
 
 def test_a_judgement_that_fails_leaves_the_silence_to_decide() -> None:

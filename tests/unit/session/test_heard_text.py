@@ -52,8 +52,13 @@ def test_a_segment_without_sound_is_passed_over() -> None:
     assert heard_text((Segment(text="- zero -", samples=0), *TIMED), 4_000) == "one two"
 
 
-def test_nothing_is_heard_of_a_segment_that_was_not_synthesised() -> None:
-    assert heard_text((Segment(text="one two"), TIMED[1]), 50_000) == ""
+@pytest.mark.parametrize(
+    ("played", "heard"), [(0, ""), (5_000, ""), (6_000, "one"), (12_000, "one two"), (99_999, "one two")]
+)
+def test_a_segment_cut_before_its_length_is_known_is_heard_at_a_usual_pace_and_never_whole(
+    played: int, heard: str
+) -> None:
+    assert heard_text((Segment(text="one two three"), TIMED[1]), played) == heard
 
 
 @given(st.integers(0, 20_000), st.integers(0, 20_000), st.booleans())

@@ -70,8 +70,8 @@ def test_the_button_silences_the_agent_whatever_is_said() -> None:
     script.report(1, 8_000)
     script.after(500).let_go()
     script.transcribed("mm-hm")
-    assert script.where() is Phase.ACTIVE  # said over the agent, it only shows that the caller listens
-    assert len(script.all(Generate)) == 1
+    assert script.where() is Phase.PROCESSING  # whoever presses a button means what they say
+    assert len(script.all(Generate)) == 2
 
 
 def test_the_button_before_anything_is_heard_is_an_interruption_not_a_continuation() -> None:
