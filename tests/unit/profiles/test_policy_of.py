@@ -27,7 +27,7 @@ OTHER_VALUES: dict[str, object] = {
     "vad.activation_threshold": 0.75,
     "vad.deactivation_threshold": 0.25,
     "vad.min_speech_ms": 96,
-    "vad.min_silence_ms": 96,
+    "vad.min_silence_ms": 160,
     "turn_taking.min_delay_ms": 901,
     "turn_taking.detection": Detection.PUSH_TO_TALK,
     "turn_taking.max_delay_ms": 4_901,

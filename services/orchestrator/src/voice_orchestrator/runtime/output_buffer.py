@@ -66,9 +66,13 @@ class RunEnd:
 
 
 class OutputBuffer:
-    """Sound of the live run. Run ids grow; everything up to the last ended one is refused."""
+    """Sound of the live run. Run ids grow; everything up to the last ended one is refused.
 
-    def __init__(self) -> None:
+    `frame_samples`: how much leaves at once at most.
+    """
+
+    def __init__(self, frame_samples: int = FRAME_SAMPLES) -> None:
+        self._frame_samples = frame_samples
         self._run: _RunSound | None = None
         self._ended_run_id = 0
         self.dropped_samples = 0
@@ -130,7 +134,7 @@ class OutputBuffer:
     # --- to the edge
 
     def take(self) -> Frame | RunEnd | None:
-        """The next 20 ms that may leave, shorter only at the end of a run; None while there is nothing."""
+        """The next frame that may leave, shorter only at the end of a run; None while there is nothing."""
         run = self._run
         if run is None or run.status is not _Status.RELEASED:
             return None
@@ -139,9 +143,9 @@ class OutputBuffer:
             self._run = None
             self._ended_run_id = max(self._ended_run_id, run.id)
             return RunEnd(run_id=run.id, total_samples=run.taken)
-        if waiting < FRAME_SAMPLES and not run.closed:
+        if waiting < self._frame_samples and not run.closed:
             return None
-        count = min(FRAME_SAMPLES, waiting)
+        count = min(self._frame_samples, waiting)
         pcm = bytes(run.pcm[: count * SAMPLE_BYTES])
         del run.pcm[: count * SAMPLE_BYTES]
         offset = run.taken

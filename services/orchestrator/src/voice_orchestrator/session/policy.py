@@ -69,7 +69,7 @@ class TurnTakingPolicy:
     expected_length: int = 0
     dictation_delay_ms: int = 2_500
     preemptive_generation: bool = True
-    partial_interval_ms: int = 700
+    partial_interval_ms: int = 1_000
     max_turn_ms: int = 60_000
 
 
@@ -177,7 +177,7 @@ class CallLimits:
 
 
 VAD_DEFAULT: Final = VadSettings(
-    activation_threshold=0.5, deactivation_threshold=0.35, min_speech_ms=32, min_silence_ms=128
+    activation_threshold=0.5, deactivation_threshold=0.35, min_speech_ms=32, min_silence_ms=96
 )
 
 

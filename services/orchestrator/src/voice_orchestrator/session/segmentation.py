@@ -1,8 +1,8 @@
 """Cuts a reply into pieces to be spoken, while it is still being written.
 
 A segment ends where a voice may pause: at the end of a sentence, or, for the first segment of a reply only, at a comma
-or the like once enough was said, because the caller is waiting for it. Later segments are whole sentences: their
-prosody is worth more than their delay.
+or the like once enough was said, or where a breath fits after some twelve words, because the caller is waiting for it.
+Later segments are whole sentences: their prosody is worth more than their delay.
 """
 
 import re
@@ -14,6 +14,12 @@ FIRST_CLAUSE_CHARS_MIN: Final = 12
 SEGMENT_CHARS_MAX: Final = 240
 """A longer run of words without a full stop is cut at a space; about 16 s of speech."""
 
+FIRST_SEGMENT_CHARS_MAX: Final = 64
+"""A first segment without any mark is cut here, before a word that may follow a breath: the caller is waiting."""
+
+_LINK: Final = re.compile(
+    r"\s(?=(?:and|or|but|so|because|that|which|who|when|where|if|while|with|for|to|in|on|at|from|about|by|of)\s)"
+)
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"')\]]*(?=\s)")
 _CLAUSE_END: Final = re.compile("[,;:\u2013\u2014](?=\\s)")
 _ABBREVIATION: Final = re.compile(
@@ -43,9 +49,11 @@ def _cut_at(buffer: str, *, first: bool) -> int:
             break
     if end:
         return end
-    if len(buffer) > SEGMENT_CHARS_MAX:
-        space = buffer.rfind(" ", 1, SEGMENT_CHARS_MAX)
-        return space if space > 0 else SEGMENT_CHARS_MAX
+    longest = FIRST_SEGMENT_CHARS_MAX if first else SEGMENT_CHARS_MAX
+    if len(buffer) > longest:
+        link = [match.start() for match in _LINK.finditer(buffer, FIRST_CLAUSE_CHARS_MIN, longest)] if first else []
+        space = link[-1] if link else buffer.rfind(" ", 1, longest)
+        return space if space > 0 else longest
     return 0
 
 
