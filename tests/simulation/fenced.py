@@ -299,6 +299,11 @@ class FencedSchedule(Schedule):
         if self._happens(nature.edge_report_repeats):
             self._later(self.rng.randrange(2_000), self._told, run_id, played_samples)
 
+    def _stray_report(self, run_id: int) -> e.PlayoutReported:
+        """Late or early, but true: an edge knows what it plays."""
+        samples = min(self.ear.heard(run_id), self.rng.randrange(40_000))
+        return e.PlayoutReported(at_ms=max(0, self.now_ms - 500), run_id=run_id, played_samples=samples)
+
     def _told(self, run_id: int, played_samples: int) -> None:
         self.step(e.PlayoutReported(at_ms=self.now_ms, run_id=run_id, played_samples=played_samples))
 

@@ -153,8 +153,7 @@ class Schedule:
         self.faulty = False
         self.stray = 0.0
         self._agenda = -1
-        if self._speaking:
-            self._fall_silent()
+        self._fall_silent(self.now_ms)
         spent_ms, limit = 0, self.events + 2_000
         while not self._at_rest():
             before_ms, hearing = self.now_ms, self.state.phase is m.Phase.RESPONDING
@@ -202,15 +201,20 @@ class Schedule:
         if draw < nature.types:
             self.step(e.CallerTyped(at_ms=self.now_ms, text=rng.choice((*SENTENCES, " "))))
         elif draw < nature.types + nature.keys:
+            delay_ms = 0
             for _ in range(rng.randrange(1, 4)):
-                self.step(e.CallerKeyed(at_ms=self.now_ms, key=rng.choice("123#")))
-                self.now_ms += rng.randrange(50, 1_200)
+                self._later(delay_ms, self._press_key, rng.choice("123#"))
+                delay_ms += rng.randrange(50, 1_200)
         elif self.state.listens and not self._speaking:
             self._speak()
             return
         if self.events > 150 and rng.random() < 0.04:
             self.step(self._ending())
         self._later(rng.randrange(50, patience), self._act)
+
+    def _press_key(self, key: str) -> None:
+        if self.faulty:
+            self.step(e.CallerKeyed(at_ms=self.now_ms, key=key))
 
     def _ending(self) -> e.SessionEvent:
         at_ms = self.now_ms
@@ -255,29 +259,36 @@ class Schedule:
         self._later(length, self._pause_speech)
 
     def _pause_speech(self) -> None:
+        """The speech is over, which shows later."""
         if not self._speaking:
             return
         if self._happens(self.nature.edge_sound_stops):
-            lost = e.CallerSoundLost(
-                at_ms=self.now_ms + 1_000, offset_samples=self.now_ms * 16, spoken_at_ms=self.now_ms
-            )
-            self.now_ms += 1_000
-            self._speaking = False
-            self.step(lost)
+            self._later(1_000, self._sound_is_lost, self.now_ms)
         else:
-            self._fall_silent()
+            self._later(130, self._fall_silent, self.now_ms)
         if self.faulty:
             pause = self.rng.random() < self.nature.inner_pause
-            self._later(self.rng.randrange(130, 900 if pause else self.nature.caller_patience_ms + 900), self._act)
+            self._later(self.rng.randrange(135, 900 if pause else self.nature.caller_patience_ms + 900), self._act)
 
-    def _fall_silent(self) -> None:
+    def _sound_is_lost(self, spoken_until_ms: int) -> None:
+        if self._speaking:
+            self._speaking = False
+            at_ms, offset = self.now_ms, spoken_until_ms * 16
+            self.step(e.CallerSoundLost(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_until_ms))
+
+    def _fall_silent(self, spoken_until_ms: int) -> None:
+        if not self._speaking:
+            return
         self._speaking = False
-        until = self.now_ms
-        self.now_ms += 130
+        at_ms, offset = self.now_ms, spoken_until_ms * 16
         if self.policy.turn_taking.detection is Detection.PUSH_TO_TALK:
-            self.step(e.TalkReleased(at_ms=self.now_ms, offset_samples=until * 16, spoken_at_ms=until))
+            self.step(e.TalkReleased(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_until_ms))
         else:
-            self.step(e.SpeechEnded(at_ms=self.now_ms, offset_samples=until * 16, spoken_at_ms=until))
+            self.step(e.SpeechEnded(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_until_ms))
+
+    def _stray_report(self, run_id: int) -> e.PlayoutReported:
+        samples = self.rng.randrange(40_000)
+        return e.PlayoutReported(at_ms=max(0, self.now_ms - 500), run_id=run_id, played_samples=samples)
 
     def _stray_event(self) -> None:
         """Something of the past, or of nobody: for a run, a turn, a segment or a tool that may or may not be there."""
@@ -290,7 +301,7 @@ class Schedule:
             rng.choice(
                 (
                     e.Tick(at_ms=at_ms),
-                    e.PlayoutReported(at_ms=at_ms, run_id=run_id - 1, played_samples=rng.randrange(40_000)),
+                    self._stray_report(run_id - 1),
                     e.SegmentPlayed(at_ms=at_ms, run_id=run_id - 2, segment_index=index),
                     e.SegmentStarted(at_ms=at_ms, run_id=run_id - 2, segment_index=index),
                     e.SegmentSounded(at_ms=at_ms, run_id=run_id, segment_index=index + 5),
