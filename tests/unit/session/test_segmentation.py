@@ -87,3 +87,20 @@ def test_markup_alone_is_passed_over() -> None:
 
 def test_a_long_stretch_of_markup_is_not_spoken() -> None:
     assert split_ready("* " * 200, first=False)[0] == ()
+
+
+def test_a_first_segment_without_marks_is_cut_before_a_word_that_may_follow_a_breath() -> None:
+    text = "I am more than happy to help you with your project and I will need some guidance"
+    assert split_ready(text, first=True)[0] == ("I am more than happy to help you with your project",)
+
+
+def test_a_first_segment_without_marks_and_links_is_cut_at_a_space() -> None:
+    text = "Absolutely everybody can understand complicated explanations nowadays rather quickly"
+    (cut,) = split_ready(text, first=True)[0]
+    assert text.startswith(f"{cut} ")
+    assert len(cut) <= 64
+
+
+def test_later_segments_wait_for_their_mark() -> None:
+    text = "I am more than happy to help you with your project and I will need some guidance"
+    assert split_ready(text, first=False) == ((), text)
