@@ -153,7 +153,8 @@ class Checker:
             self._ended(before.run.id)
         if after.watch is not None:
             assert run is not None, "a watch without a run"
-            if after.watch.paused and turn is not None and not turn.speaking:
+            silent = before.turn is not None and not before.turn.speaking
+            if after.watch.paused and silent and turn is not None and not turn.speaking:
                 paused_ms = after.now_ms - max(after.watch.since_ms, turn.spoken_until_ms)
                 limit_ms = after.policy.interruptions.false_interruption_timeout_ms
                 assert paused_ms <= limit_ms or after.now_ms - before.now_ms > limit_ms, "a pause outlasts its time"

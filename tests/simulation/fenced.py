@@ -300,9 +300,10 @@ class FencedSchedule(Schedule):
             self._later(self.rng.randrange(2_000), self._told, run_id, played_samples)
 
     def _stray_report(self, run_id: int) -> e.PlayoutReported:
-        """Late or early, but true: an edge knows what it plays."""
-        samples = min(self.ear.heard(run_id), self.rng.randrange(40_000))
-        return e.PlayoutReported(at_ms=max(0, self.now_ms - 500), run_id=run_id, played_samples=samples)
+        """A report that came before: an edge reports once, when it is flushed or has played all."""
+        run_id = run_id if run_id in self.ear.reported else -1
+        at_ms = max(0, self.now_ms - 500)
+        return e.PlayoutReported(at_ms=at_ms, run_id=run_id, played_samples=self.ear.heard(run_id))
 
     def _told(self, run_id: int, played_samples: int) -> None:
         self.step(e.PlayoutReported(at_ms=self.now_ms, run_id=run_id, played_samples=played_samples))

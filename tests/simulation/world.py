@@ -469,7 +469,7 @@ class Schedule:
         if run_id in self._cancelled and not self._happens(self.nature.late_after_cancel):
             return
         playing = self._playing.setdefault(run_id, Playing(run_id=run_id))
-        if index > len(playing.sizes):
+        if index > len(playing.sizes) and not playing.over:
             self._later(20, self._sound, node, run_id, index)
             return
         if index < len(playing.sizes):

@@ -13,8 +13,6 @@ from voice_contract.messages import (
     Generate,
     Phase,
     Synthesize,
-    Transcript,
-    TranscriptKind,
     TurnLatency,
     WorkTiming,
 )
@@ -163,7 +161,6 @@ class Checker:
         self._gone: set[int] = set()
         self._released: set[int] = set()
         self._paused: set[int] = set()
-        self._answered: set[int] = set()
 
     def check(self, event: e.SessionEvent, transition: Transition) -> None:
         """Checks one step."""
@@ -172,8 +169,6 @@ class Checker:
         self._check_time(event, before, after)
         for command in transition.commands:
             self._check_command(command)
-            if isinstance(command, c.ReleaseRun) and after.run is not None and after.run.turn_id:
-                self._answered.add(after.run.turn_id)
         self._check_runs(before, after)
         self._check_history(after)
         if transition.ignored is not None:
@@ -231,8 +226,6 @@ class Checker:
             case c.DropRun():
                 assert run_id not in self._released, "a heard run was dropped"
                 self._gone.add(run_id)
-            case c.ToEdge(message=Transcript(kind=TranscriptKind.FINAL, utterance_id=turn_id)) if turn_id:
-                pass
             case c.ToEdge(message=TurnLatency() as latency):
                 self._check_latency(latency)
             case c.ToInference(message=CancelRun()):

@@ -19,7 +19,7 @@ from voice_orchestrator.session import events as e
 from voice_orchestrator.session.reducer import reduce
 from voice_orchestrator.session.state import SessionState
 
-SCHEDULES = 1_500
+SCHEDULES = 150
 STEPS = 200
 
 
