@@ -76,13 +76,13 @@ def make_call(node: Started, scenario: Path, profile: Path, out: Path) -> tuple[
     return next(path for path in out.iterdir() if path.name.endswith(report["session_id"])), report
 
 
-def run_all(out: Path, parts: int) -> dict[str, Any]:
+def run_all(out: Path, parts: int, off_parts: int) -> dict[str, Any]:
     """Makes all calls and measures them; gives the figures of both agents."""
     sides = {name: Side() for name in PROFILES}
     with tempfile.TemporaryDirectory(prefix="voice-agent-bench-") as name:
         node = start_node(Path(name), "duplex")
         try:
-            calls = list(_calls(node, out, parts))
+            calls = list(_calls(node, out, parts, off_parts))
         finally:
             stop(node)
     recogniser = Recogniser()
@@ -95,9 +95,11 @@ def run_all(out: Path, parts: int) -> dict[str, Any]:
     return {mode: side.figures() for mode, side in sides.items()}
 
 
-def _calls(node: Started, out: Path, parts: int) -> Any:  # noqa: ANN401 - a generator
+def _calls(node: Started, out: Path, parts: int, off_parts: int) -> Any:  # noqa: ANN401 - a generator
     for index, scenario in enumerate(SCENARIOS[:parts]):
         for mode in ("on", "off") if index % 2 == 0 else ("off", "on"):
+            if mode == "off" and index >= off_parts:
+                continue
             print(f"{scenario.stem} of {parts}, speculation {mode}", file=sys.stderr)
             folder, report = make_call(node, scenario, PROFILES[mode], out)
             yield mode, folder, report
@@ -162,11 +164,14 @@ def main() -> None:
     """Runs everything and prints it."""
     parser = argparse.ArgumentParser(description="Turn-taking on real audio, measured in recordings.")
     parser.add_argument("--parts", type=int, default=len(SCENARIOS), help="how many of the scenarios to play")
+    parser.add_argument(
+        "--off-parts", type=int, default=len(SCENARIOS), help="how many of the parts are played without speculation too"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "bench-duplex", help="where the calls are kept")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    figures = run_all(options.out, options.parts)
+    figures = run_all(options.out, options.parts, options.off_parts)
     show(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")

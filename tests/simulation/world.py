@@ -287,7 +287,8 @@ class Schedule:
             self.step(e.SpeechEnded(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_until_ms))
 
     def _stray_report(self, run_id: int) -> e.PlayoutReported:
-        samples = self.rng.randrange(40_000)
+        playing = self._playing.get(run_id)
+        samples = min(self.rng.randrange(40_000), sum(playing.sizes) if playing is not None else 0)
         return e.PlayoutReported(at_ms=max(0, self.now_ms - 500), run_id=run_id, played_samples=samples)
 
     def _stray_event(self) -> None:

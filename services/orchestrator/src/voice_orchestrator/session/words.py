@@ -24,7 +24,7 @@ _NUMBER_WORDS: Final = _DIGIT_WORDS | frozenset(
 _OPEN_WORDS: Final = frozenset(
     [
         "a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "this", "these", "those", "some",
-        "any", "every", "no", "and", "or", "but", "so", "because", "if", "when", "while", "although", "than", "as",
+        "any", "every", "and", "or", "but", "so", "because", "if", "when", "while", "although", "than", "as",
         "that", "which", "who", "whose", "where", "of", "to", "for", "with", "from", "in", "on", "at", "by", "into",
         "about", "between", "without", "under", "over", "is", "are", "was", "were", "be", "been", "am", "do",
         "does", "did", "have", "has", "had", "will", "would", "can", "could", "shall", "should", "may", "might",
@@ -35,6 +35,9 @@ _OPEN_WORDS: Final = frozenset(
 """English words that are seldom the last of a turn. Other languages have only the punctuation."""
 
 _EMAIL_WORDS: Final = frozenset(["at", "dot", "dash", "hyphen", "underscore"])
+
+SENTENCE_WORDS_MIN: Final = 3
+"""Engines leave the mark off one or two words; from here on a missing one says that the sentence goes on."""
 
 DICTATION_TAIL_WORDS: Final = 2
 """So many words at the end of what was said decide whether the caller is dictating."""
@@ -112,9 +115,11 @@ def extend_shown(shown: str, before: str, now: str) -> str:
 
 def unfinished(text: str) -> bool:
     """Whether what was said breaks off: no end of a sentence was heard, or the last word asks for another."""
-    if not text.rstrip().endswith((".", "!", "?")) or text.rstrip().endswith(".."):
+    words, said = words_of(text), text.rstrip()
+    if said.endswith(("..", ",", "-", "\u2026")):
         return True
-    words = words_of(text)
+    if len(words) >= SENTENCE_WORDS_MIN and not said.endswith((".", "!", "?")):
+        return True
     return bool(words) and words[-1] in _OPEN_WORDS
 
 
