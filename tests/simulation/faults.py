@@ -20,12 +20,13 @@ PACKAGE: Final = "voice_orchestrator.session"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`old` becomes `new` in a module of the session core; `old` must occur exactly once."""
+    """`old` becomes `new` in a module of `package`; `old` must occur exactly once."""
 
     name: str
     module: str
     old: str
     new: str
+    package: str = PACKAGE
 
 
 FAULTS: Final = (
@@ -189,11 +190,11 @@ FAULTS: Final = (
 
 
 class _Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module of the session core with the fault in it."""
+    """Loads one module with the fault in it."""
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
-        self._name = f"{PACKAGE}.{fault.module}"
+        self._name = f"{fault.package}.{fault.module}"
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -219,14 +220,14 @@ def planted(source: Path, fault: Fault) -> str:
     return text.replace(fault.old, fault.new)
 
 
-def schedules_until_found(fault: Fault) -> int | None:
+def schedules_until_found(fault: Fault, *, fenced: bool = False) -> int | None:
     """How many schedules it takes to find the fault; None when SCHEDULES_MAX do not. For a fresh interpreter."""
     sys.meta_path.insert(0, _Planter(fault))
-    from simulation.world import Schedule
+    from simulation.run import schedule_of
 
     for seed in range(SCHEDULES_MAX):
         try:
-            Schedule(seed).run()
+            schedule_of(seed, fenced=fenced).run()
         except Exception:
             return seed + 1
     return None

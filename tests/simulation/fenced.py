@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from simulation.node import WORD_SAMPLES
 from simulation.playout import SAMPLES_PER_MS, Playing
-from simulation.world import EVENTS_BEFORE_REST, WORD_SAMPLES, Observer, Schedule
+from simulation.stage import Observer
+from simulation.world import EVENTS_BEFORE_REST, Schedule
 
 from voice_contract import messages as m
 from voice_contract.sequencing import EventSequencer

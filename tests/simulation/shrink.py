@@ -19,9 +19,11 @@ Trace = list[tuple[e.SessionEvent, Transition]]
 FAULTS = tuple(field.name for field in fields(Nature) if field.type is float)
 
 
-def _fails(seed: int, disarmed: frozenset[str], events: int) -> tuple[Trace, SessionPolicy] | None:
+def _fails(
+    kind: type[Schedule], seed: int, disarmed: frozenset[str], events: int
+) -> tuple[Trace, SessionPolicy] | None:
     trace: Trace = []
-    schedule = Schedule(seed, lambda event, transition: trace.append((event, transition)), disarmed)
+    schedule = kind(seed, lambda event, transition: trace.append((event, transition)), disarmed)
     try:
         schedule.run(events)
     except Exception:
@@ -29,19 +31,19 @@ def _fails(seed: int, disarmed: frozenset[str], events: int) -> tuple[Trace, Ses
     return None
 
 
-def shrink(seed: int) -> Trace:
+def shrink(seed: int, kind: type[Schedule] = Schedule) -> Trace:
     """The shortest trace found that still breaks an invariant, its last step being the one that does."""
     disarmed: frozenset[str] = frozenset()
     events = EVENTS_BEFORE_REST
-    found = _fails(seed, disarmed, events)
+    found = _fails(kind, seed, disarmed, events)
     if found is None:
         return []
     for fault in FAULTS:
-        smaller = _fails(seed, disarmed | {fault}, events)
+        smaller = _fails(kind, seed, disarmed | {fault}, events)
         if smaller is not None and len(smaller[0]) <= len(found[0]):
             disarmed, found = disarmed | {fault}, smaller
     for fewer in range(10, events, 10):
-        smaller = _fails(seed, disarmed, fewer)
+        smaller = _fails(kind, seed, disarmed, fewer)
         if smaller is not None and len(smaller[0]) < len(found[0]):
             found = smaller
             break

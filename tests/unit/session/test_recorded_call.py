@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
-from voice_orchestrator.runtime.journal_reader import JournalError
 from voice_orchestrator.runtime.replay import replay
 
 DEMO = Path(__file__).resolve().parents[3] / "docs" / "demo" / "journal.jsonl"
 
 
-@pytest.mark.xfail(raises=JournalError, strict=True, reason="recorded by reducer version 1; tools/demo.py records it")
 def test_the_recorded_call_replays_byte_for_byte() -> None:
     result = replay(DEMO)
     assert result.identical, result.first_difference
