@@ -67,13 +67,19 @@ class Watching:
             self._follow(event)
         try:
             self.checker.check(event, before, transition, next_deadline(transition.state))
+            for command in transition.commands:
+                self._execute(command)
         except AssertionError as failure:
             self.failures.append(f"step {self.steps}, {event}: {failure}")
-        for command in transition.commands:
-            if isinstance(command, c.ToInference) and isinstance(command.message, m.Synthesize):
+
+    def _execute(self, command: c.Command) -> None:
+        if isinstance(command, c.FlushRun | c.DropRun):
+            self._frozen.add(command.run_id)
+        elif isinstance(command, c.ToInference):
+            if isinstance(command.message, m.Synthesize):
                 self._ask(command.message, command.run_id)
-            elif isinstance(command, c.FlushRun | c.DropRun):
-                self._frozen.add(command.run_id)
+            elif isinstance(command.message, m.Generate):
+                self.checker.generated(command.message, command.run_id)
 
     def _ask(self, request: m.Synthesize, run_id: int) -> None:
         playing = self.sound_of(run_id)
@@ -206,7 +212,7 @@ class WholeCall:
             self._ear.paused = False
 
     def _check(self, telephone: SoundLine) -> None:
-        assert not self.watching.failures, "\n".join(self.watching.failures[:3])
+        assert not self.watching.failures, self.watching.failures[0]
         assert self.outcome is not None
         assert self.outcome.cause is not m.EndCause.INTERNAL, self.outcome
         assert not telephone.playout.missing_samples, "sound was lost between the fence and the edge"
