@@ -6,13 +6,14 @@ schedules watches the session as an observer; the ear of the fenced schedules li
 
 import asyncio
 import random
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from simulation.caller import SENTENCES
 from simulation.checker import Checker
-from simulation.fenced import Ear, Streaming
+from simulation.fenced import TYPICAL_WORD_SAMPLES, Ear
 from simulation.playout import Playing
 from simulation.script_of_nature import draw_nature, draw_policy
 from simulation.wayward_node import Chance, WaywardNode, WaywardTools
@@ -35,11 +36,49 @@ from voice_orchestrator.session.policy import Detection
 from voice_orchestrator.session.reducer import Transition
 from voice_orchestrator.session.state import SessionState, initial_state
 
-FAULTS_S: Final = 20.0
+FAULTS_S: Final = 40.0
 """How long the caller talks and faults happen."""
+
+SLACK_SAMPLES: Final = 640
+"""A word of which only so much is missing was understood."""
 
 END_S: Final = 3.0
 """How long a session may take to be gone when it was told to end."""
+
+
+@dataclass(slots=True)
+class Followed(Playing):
+    """A run's sound as its events tell of it. `begun`, `left`: segments whose first and last sample left."""
+
+    lengths: dict[int, int] = field(default_factory=dict)
+    begun: frozenset[int] = frozenset()
+    left: frozenset[int] = frozenset()
+
+    def heard_words(self, samples: int) -> str:
+        """See Playing; a segment may be missing, or cut before its length was known."""
+        words: list[str] = []
+        left = samples
+        for index, text in sorted(self.texts.items()):
+            spoken, length = text.split(), self.lengths.get(index)
+            if length is None and index in self.begun and left > 0:
+                words += spoken[: min(left // TYPICAL_WORD_SAMPLES, len(spoken) - 1)]
+                break
+            if not length:
+                continue
+            words += [word for word, end in zip(spoken, self._ends(index, length), strict=True) if end <= left]
+            left -= length
+        return " ".join(words)
+
+    def _ends(self, index: int, length: int) -> list[float]:
+        """Until where the run must have been heard for each word of a segment to count."""
+        count, ends = len(self.texts[index].split()), self.word_ends[index]
+        if len(ends) == count:
+            return [min(length, end - SLACK_SAMPLES) for end in ends]
+        return [length * (number + 1) / count for number in range(count)]
+
+    def played_words(self) -> str:
+        """See Playing."""
+        return " ".join(self.texts[index] for index in sorted(self.left))
 
 
 class Watching:
@@ -53,11 +92,11 @@ class Watching:
         self._playing = playing
         self._frozen: set[int] = set()
 
-    def sound_of(self, run_id: int) -> Streaming:
+    def sound_of(self, run_id: int) -> Followed:
         """What is known of a run's sound."""
-        playing = self._playing.setdefault(run_id, Streaming(run_id=run_id))
-        assert isinstance(playing, Streaming)
-        return playing
+        sound = self._playing.setdefault(run_id, Followed(run_id=run_id))
+        assert isinstance(sound, Followed)
+        return sound
 
     def on_transition(self, event: e.SessionEvent, transition: Transition) -> None:
         """See Observer."""
@@ -82,19 +121,15 @@ class Watching:
                 self.checker.generated(command.message, command.run_id)
 
     def _ask(self, request: m.Synthesize, run_id: int) -> None:
-        playing = self.sound_of(run_id)
-        playing.texts[request.segment_index] = request.text
-        playing.word_ends[request.segment_index] = ()
-        if playing.coming is None:
-            playing.coming = request.segment_index
+        self.sound_of(run_id).texts[request.segment_index] = request.text
 
     def _follow(self, event: e.SessionEvent) -> None:
         if isinstance(event, e.SegmentSynthesised) and event.run_id not in self._frozen:
-            playing = self.sound_of(event.run_id)
-            playing.word_ends[event.segment_index] = event.word_ends
-            playing.sizes.append(event.total_samples)
-            following = len(playing.sizes)
-            playing.coming = following if following in playing.texts else None
+            sound = self.sound_of(event.run_id)
+            sound.word_ends[event.segment_index] = event.word_ends
+            sound.lengths[event.segment_index] = event.total_samples
+        elif isinstance(event, e.SegmentStarted):
+            self.sound_of(event.run_id).begun |= {event.segment_index}
         elif isinstance(event, e.SegmentPlayed):
             self.sound_of(event.run_id).left |= {event.segment_index}
 
