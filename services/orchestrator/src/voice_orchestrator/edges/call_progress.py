@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from voice_contract.audio import FRAME_MS
-from voice_contract.messages import CallEnded, Event, Phase, PhaseChanged
+from voice_contract.messages import CallEnded, Event, Phase, PhaseChanged, TurnLatency
 from voice_orchestrator.runtime.clock import SessionClock
 
 
@@ -16,6 +16,7 @@ class CallProgress:
         self._phase = Phase.CREATED
         self._calm_since_s = 0.0
         self.responding_at_s: float | None = None
+        self._answered_at_s: float | None = None
         self.ended: CallEnded | None = None
 
     def accept(self, event: Event) -> None:
@@ -26,6 +27,8 @@ class CallProgress:
                 if phase is Phase.RESPONDING:
                     self.responding_at_s = self._clock.now_s()
                 self._calm_since_s = self._clock.now_s()
+            case TurnLatency():
+                self._answered_at_s = self._clock.now_s()
             case CallEnded() as ended:
                 self.ended = ended
             case _:
@@ -51,6 +54,10 @@ class CallProgress:
                 return False
             await self._clock.sleep_until_s(self._clock.now_s() + FRAME_MS / 1_000)
         return True
+
+    def answered_since(self, at_s: float) -> bool:
+        """Whether the agent began to answer a turn after `at_s`; a line nobody asked for is no answer."""
+        return self._answered_at_s is not None and self._answered_at_s >= at_s
 
     def responded_since(self, at_s: float) -> bool:
         """Whether the agent began to be heard after `at_s`."""

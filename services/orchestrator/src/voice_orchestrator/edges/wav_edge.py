@@ -105,4 +105,4 @@ class WavEdge:
             # Still talking or thinking: not unanswered yet, and every stage has a deadline of its own.
             if self._progress.calm_s() > 0.0:
                 break
-        played.answered = self._progress.responded_since(began_s)
+        played.answered = self._progress.answered_since(began_s)
