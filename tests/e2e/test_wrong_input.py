@@ -101,7 +101,7 @@ def test_a_placement_this_machine_cannot_carry(tmp_path: Path) -> None:
     placement.write_text(text.replace("memory_mb: 350", "memory_mb: 99000000"))
     done = run("voice-inference", "placement", "check", str(placement))
     assert done.code == 1
-    assert "too little memory on cpu: vad 60 + stt 300 + llm 99000000 + tts 250" in done.error
+    assert "too little memory on cpu: vad 60 + stt 300 + end_of_turn 50 + llm 99000000 + tts 250" in done.error
 
 
 @pytest.mark.models
