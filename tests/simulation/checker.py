@@ -182,6 +182,7 @@ class Checker:
     def _ended(self, run_id: int) -> None:
         self._gone.add(run_id)
         assert run_id not in self._undecided, "a pause was never decided"
+        assert run_id not in self._paused, "a run is over and the edge still pauses"
         if run_id in self._speculative:
             assert run_id in self._settled, "nobody was told what became of a speculation"
 

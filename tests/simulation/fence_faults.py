@@ -13,13 +13,6 @@ EDGES: Final = "voice_orchestrator.edges"
 
 FENCE_FAULTS: Final = (
     Fault(
-        "sound of a run that has ended is taken",
-        "output_buffer",
-        "        if run_id <= self._ended_run_id:\n            return None\n",
-        "",
-        RUNTIME,
-    ),
-    Fault(
         "a paused run goes on",
         "output_buffer",
         "run is None or run.status is not _Status.RELEASED:",

@@ -5,6 +5,7 @@ The schedule of `world` computes where sound stands; here it is sent in frames t
 sample with what the node spoke, and with what the session says was heard.
 """
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,7 @@ from simulation.stage import Observer
 from simulation.world import EVENTS_BEFORE_REST, Schedule
 
 from voice_contract import messages as m
+from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.sequencing import EventSequencer
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.edges.playout import Playout
@@ -28,6 +30,9 @@ from voice_orchestrator.session import events as e
 
 FRAME_SAMPLES: Final = 1_600
 """Five times a real frame: fewer steps, and room for everything that can happen between two frames."""
+
+WELL_MS: Final = 60
+"""Reports of an edge that is well come within twice this."""
 
 LEAD_MS: Final = 2 * FRAME_SAMPLES // SAMPLES_PER_MS
 CHUNK_SAMPLES: Final = 3_200
@@ -142,6 +147,11 @@ class FencedSchedule(Schedule):
         self._pumping = 0
         self._over = False
         self._paused_runs: set[int] = set()
+        self._pauses: Counter[int] = Counter()
+        self._given: Counter[int] = Counter()
+        self._sent: Counter[int] = Counter()
+        nature = self.nature
+        self._edge_is_well = not (self._stalls or nature.edge_report_lost or nature.edge_report_late_ms > WELL_MS)
 
     def run(self, events: int = EVENTS_BEFORE_REST) -> None:
         """See Schedule; then no sound may have been lost or repeated on its way."""
@@ -193,6 +203,8 @@ class FencedSchedule(Schedule):
         if count:
             at = sum(playing.sizes) + playing.came_samples
             self.ear.expect(run_id)
+            if not playing.over and not playing.closed:
+                self._given[run_id] += count
             self._fence.append(run_id, index, SOUNDS[run_id % len(SOUNDS)][at : at + count].tobytes())
             playing.came_samples += count
             if first:
@@ -230,6 +242,8 @@ class FencedSchedule(Schedule):
     def _left(self, run_id: int, played: tuple[int, ...]) -> None:
         playing = self._sound_of(run_id)
         for index in played:
+            ends = sum(playing.sizes[: index + 1]) if index < len(playing.sizes) else 0
+            assert ends <= self._sent[run_id], f"segment {index} is told as played before its end has left"
             playing.left |= {index}
             self.step(e.SegmentPlayed(at_ms=self.now_ms, run_id=run_id, segment_index=index))
 
@@ -250,6 +264,7 @@ class FencedSchedule(Schedule):
             if isinstance(item, Frame):
                 self._send_frame(item)
             else:
+                assert item.total_samples == self._given[item.run_id], "a run is over while sound of it waits"
                 self._deliver_to_edge(m.RunAudioEnd(total_samples=item.total_samples), item.run_id)
 
     def _send_frame(self, frame: Frame) -> None:
@@ -257,6 +272,7 @@ class FencedSchedule(Schedule):
         assert frame.run_id not in self._paused_runs, "sound of a paused run leaves"
         self._sound_due_ms = max(self._sound_due_ms, self.now_ms) + len(frame.pcm) // 2 // SAMPLES_PER_MS
         audio = m.Audio(pcm=frame.pcm, offset_samples=frame.offset_samples, segment_index=frame.segment_index)
+        self._sent[frame.run_id] += len(frame.pcm) // 2
         self._deliver_to_edge(audio, frame.run_id)
         for index in frame.started:
             self.step(e.SegmentStarted(at_ms=self.now_ms, run_id=frame.run_id, segment_index=index))
@@ -312,6 +328,14 @@ class FencedSchedule(Schedule):
 
     # --- commands
 
+    def _to_edge(self, command: c.ToEdge) -> None:
+        message, run = command.message, self.state.flushing.run if self.state.flushing is not None else None
+        if self._edge_is_well and isinstance(message, Failure) and message.stage is Stage.EDGE:
+            overran = message.reason is FailureReason.DEADLINE_EXCEEDED
+            # A lead of sound is sent anew at every resumption, on top of what the edge kept.
+            delayed = run is None or run.truncated or self._pauses[run.id] > 1
+            assert not overran or delayed, "a run that was played is waited for"
+
     def _release(self, command: c.ReleaseRun) -> None:
         self._fence.release(command.run_id)
         self._wake()
@@ -319,6 +343,7 @@ class FencedSchedule(Schedule):
     def _pause(self, command: c.PauseRun) -> None:
         self._fence.pause(command.run_id)
         self._paused_runs.add(command.run_id)
+        self._pauses[command.run_id] += 1
         self._deliver_to_edge(m.PlayoutPause(), command.run_id)
 
     def _resume(self, command: c.ResumeRun) -> None:

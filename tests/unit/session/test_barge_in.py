@@ -200,3 +200,13 @@ def test_the_greeting_can_be_interrupted() -> None:
     script.wait(1_440)
     assert outcomes(script)[-1] is BargeInOutcome.CONFIRMED
     assert script.where() is Phase.ACTIVE
+
+
+def test_a_pause_that_crosses_the_report_of_a_reply_heard_to_its_end_does_not_leave_the_edge_paused() -> None:
+    script = Script().open().after(1_000).say("Can you help me?").respond().after(1_000)
+    script.play(0)
+    script.start_speaking()
+    commands = script.report(script.run_id, 16_000)
+    assert "ResumeRun" in names(commands)
+    assert script.where() is Phase.ACTIVE
+    assert script.state.watch is None

@@ -17,7 +17,7 @@ from voice_contract.messages import (
     TranscriptKind,
 )
 from voice_orchestrator.session import events
-from voice_orchestrator.session.commands import DropRun, FlushRun, ReleaseRun
+from voice_orchestrator.session.commands import DropRun, FlushRun, ReleaseRun, ResumeRun
 from voice_orchestrator.session.evolve import evolved
 from voice_orchestrator.session.history import conversation, heard_text, played_text, whole_text, with_entry
 from voice_orchestrator.session.latency import turn_latency
@@ -118,9 +118,9 @@ def on_playout_reported(step: Step, event: events.PlayoutReported) -> None:
     elif run is None or run.id != event.run_id:
         step.ignore("run_ended")
     elif run.closed and all(segment.played or not segment.samples for segment in run.segments):
-        whole = event.played_samples >= run.samples_known
+        whole = event.played_samples >= run.samples_known and not run.truncated
         heard = whole_text(run.segments) if whole else heard_text(run.segments, event.played_samples)
-        end_run(step, run, heard, interrupted=run.truncated or not whole)
+        end_run(step, run, heard, interrupted=not whole)
     else:
         # Not all of it has left: nobody can have played it to its end.
         step.ignore("report_of_open_run")
@@ -132,6 +132,9 @@ def on_playout_reported(step: Step, event: events.PlayoutReported) -> None:
 def end_run(step: Step, run: Run, heard: str, *, interrupted: bool) -> None:
     """Ends a run that needs nothing more, with the words the caller heard of it."""
     close_watch(step)
+    if run.status is RunStatus.PAUSED:
+        # The pause crossed the report on its way: an edge that stays paused would keep the next reply.
+        step.emit(ResumeRun(run_id=run.id))
     _remember(step, run, run.user_text, heard, interrupted=interrupted)
     step.change(run=None, quiet_since_ms=step.now_ms)
     if step.turn is not None and step.turn.id == run.turn_id:

@@ -217,6 +217,8 @@ def _show_text(step: Step, run: Run) -> None:
 
 
 def _request_synthesis(step: Step, run: Run) -> None:
+    if run.closed:
+        return
     ahead_max = SEGMENTS_AHEAD_SPECULATIVE if run.speculative else SEGMENTS_AHEAD_MAX
     ahead = sum(1 for segment in run.segments if segment.requested and not segment.played)
     segments, waiting = list(run.segments), False
@@ -259,8 +261,10 @@ def on_segment_synthesised(step: Step, run: Run, event: events.SegmentSynthesise
     if not requested(run, index) or run.segments[index].samples is not None:
         step.ignore("segment_not_requested")
         return
-    spoken = {"samples": samples, "word_ends": event.word_ends, "played": samples == 0}
-    segments = segments_with(run.segments, index, evolved(run.segments[index], spoken))
+    # A short one may have left completely before its node said that it was complete.
+    segment = run.segments[index]
+    spoken = {"samples": samples, "word_ends": event.word_ends, "played": segment.played or samples == 0}
+    segments = segments_with(run.segments, index, evolved(segment, spoken))
     run = step.change_run(run, segments=segments, synthesis_deadline_ms=None)
     if samples:
         run = _sound(step, run)
@@ -319,7 +323,7 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
     kept = tuple(segment for segment in run.segments if segment.samples is not None or segment.started)
     run = step.change_run(
         run,
-        segments=tuple(evolved(segment, {"samples": segment.samples or 0}) for segment in kept),
+        segments=kept,
         buffer="",
         written=True,
         closed=True,
