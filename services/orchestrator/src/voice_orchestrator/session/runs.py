@@ -240,10 +240,12 @@ def _request_synthesis(step: Step, run: Run) -> None:
 
 def on_segment_sounded(step: Step, run: Run, event: events.SegmentSounded) -> None:
     """The first sound of a segment is here; the run's very first one makes it audible."""
-    if not requested(run, event.segment_index):
+    index = event.segment_index
+    if run.closed or not requested(run, index):
         step.ignore("segment_not_requested")
         return
-    _sound(step, run)
+    sounded = evolved(run.segments[index], {"sounded": True})
+    _sound(step, step.change_run(run, segments=segments_with(run.segments, index, sounded)))
 
 
 def _sound(step: Step, run: Run) -> Run:
@@ -258,7 +260,8 @@ def _sound(step: Step, run: Run) -> Run:
 def on_segment_synthesised(step: Step, run: Run, event: events.SegmentSynthesised) -> None:
     """A segment is spoken completely: ask for the next, or close the run."""
     index, samples = event.segment_index, event.total_samples
-    if not requested(run, index) or run.segments[index].samples is not None:
+    if run.closed or not requested(run, index) or run.segments[index].samples is not None:
+        # After the close the fence takes no more sound: what comes late was not heard.
         step.ignore("segment_not_requested")
         return
     # A short one may have left completely before its node said that it was complete.
@@ -320,7 +323,7 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
         flush_run(step, run)
         return
     step.to_inference(CancelRun(), run.id)
-    kept = tuple(segment for segment in run.segments if segment.samples is not None or segment.started)
+    kept = tuple(segment for segment in run.segments if segment.samples is not None or segment.sounded)
     run = step.change_run(
         run,
         segments=kept,

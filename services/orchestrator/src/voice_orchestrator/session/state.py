@@ -98,10 +98,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A piece of a run's text that is spoken in one breath. `samples` is None until it is synthesised."""
+    """A piece of a run's text that is spoken in one breath.
+
+    sounded: its first sound is here. `samples` is None until all of it is.
+    """
 
     text: str
     requested: bool = False
+    sounded: bool = False
     samples: int | None = None
     word_ends: tuple[int, ...] = ()
     started: bool = False
