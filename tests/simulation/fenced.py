@@ -48,14 +48,10 @@ SOUNDS: Final = tuple(
 
 @dataclass(slots=True)
 class Streaming(Playing):
-    """A run's sound that comes piece by piece. `coming`: the segment that is not complete.
-
-    `begun` and `left`: those whose first and last sample left.
-    """
+    """A run's sound that comes piece by piece. `coming`: the segment that is not complete; `left`: those that left."""
 
     coming: int | None = None
     came_samples: int = 0
-    begun: frozenset[int] = frozenset()
     left: frozenset[int] = frozenset()
 
     def heard_words(self, samples: int) -> str:
@@ -225,7 +221,7 @@ class FencedSchedule(Schedule):
         if self._lost(node, run_id):
             return
         playing = self._sound_of(run_id)
-        if playing.coming == index and not playing.over and (index in playing.begun or not playing.closed):
+        if playing.coming == index and not playing.over and not playing.closed:
             playing.sizes.append(total)
             playing.coming = None
         playing.came_samples = 0
@@ -279,7 +275,6 @@ class FencedSchedule(Schedule):
         self._sent[frame.run_id] += len(frame.pcm) // 2
         self._deliver_to_edge(audio, frame.run_id)
         for index in frame.started:
-            self._sound_of(frame.run_id).begun |= {index}
             self.step(e.SegmentStarted(at_ms=self.now_ms, run_id=frame.run_id, segment_index=index))
             if not index and not self._speaking and self._happens(self.nature.echo):
                 self._later(60, self._echo, self._sound_of(frame.run_id).texts[index])

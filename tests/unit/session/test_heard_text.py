@@ -58,7 +58,7 @@ def test_a_segment_without_sound_is_passed_over() -> None:
 def test_a_segment_cut_before_its_length_is_known_is_heard_at_a_usual_pace_and_never_whole(
     played: int, heard: str
 ) -> None:
-    assert heard_text((Segment(text="one two three"), TIMED[1]), played) == heard
+    assert heard_text((Segment(text="one two three", sounded=True), TIMED[1]), played) == heard
 
 
 @given(st.integers(0, 20_000), st.integers(0, 20_000), st.booleans())
@@ -155,3 +155,7 @@ def test_the_model_is_shown_whole_exchanges(turns: int, past: int) -> None:
     shown = conversation(policy(generation=GenerationPolicy(history_turns=turns)), history)[1:]
     assert len(shown) == 2 * min(turns, past)
     assert all(m.role is ChatRole.USER for m in shown[::2])
+
+
+def test_a_segment_that_never_sounded_is_not_heard_whatever_came_after_it() -> None:
+    assert heard_text((Segment(text="one two three"), TIMED[1]), TIMED[1].samples or 0) == TIMED[1].text

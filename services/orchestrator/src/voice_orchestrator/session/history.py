@@ -28,6 +28,8 @@ def heard_text(segments: Sequence[Segment], played_samples: int) -> str:
     for segment in segments:
         if left <= 0:
             break
+        if segment.samples is None and not segment.sounded:
+            continue
         if segment.samples is None:
             words = segment.text.split()
             heard.extend(words[: min(left // TYPICAL_WORD_SAMPLES, len(words) - 1)])
