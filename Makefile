@@ -50,7 +50,7 @@ test: check models ## everything CI runs, the end-to-end call on real models inc
 	$(BIN)/pytest tests -m "not sim" --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
 	$(MAKE) --no-print-directory sim
 
-sim: $(READY) ## 50,000 simulated sessions, planted faults, determinism: about 5 minutes
+sim: $(READY) ## 50,000 simulated sessions, planted faults, determinism: 5 minutes on two cores
 	$(BIN)/pytest tests/simulation -m sim
 
 sim-night: $(READY) ## five million other sessions on both cores: some hours

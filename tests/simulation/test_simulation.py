@@ -38,12 +38,13 @@ def test_what_was_found_once_stays_mended(seed: int, found: str) -> None:
 @pytest.mark.timeout(900)
 def test_every_invariant_holds_in_every_schedule(capsys: pytest.CaptureFixture[str]) -> None:
     total, began_s = Tally(), time.perf_counter()
-    for tally in run_many(0, SCHEDULES, 1):
+    processes = len(os.sched_getaffinity(0))
+    for tally in run_many(0, SCHEDULES, processes):
         total.add(tally)
         for seed, why in sorted(total.failed.items())[:1]:
             pytest.fail(story_of(seed, why, fenced=False))
     with capsys.disabled():
-        print(f"\n{rate_of(total, time.perf_counter() - began_s)}\n{table(total.seen)}")
+        print(f"\n{rate_of(total, time.perf_counter() - began_s)} on {processes} process(es)\n{table(total.seen)}")
     assert total.schedules == SCHEDULES
     assert total.events >= SCHEDULES * EVENTS_BEFORE_REST
     assert missing(total.seen) == []

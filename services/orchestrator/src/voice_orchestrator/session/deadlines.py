@@ -4,9 +4,11 @@
 cannot be armed and forgotten.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Final
 
 from voice_contract.failures import Failure, FailureReason, Stage
@@ -19,7 +21,7 @@ from voice_orchestrator.session.hearing import settle_flush
 from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import fail_run, start_line
 from voice_orchestrator.session.speech import end_long_turn, resume_turn, resumption_due
-from voice_orchestrator.session.state import Run, SessionState, Turn
+from voice_orchestrator.session.state import SessionState
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.tools import tools_overran
 from voice_orchestrator.session.transcripts import (
@@ -34,6 +36,7 @@ class Owner(Enum):
     """What must be there for a deadline to be armed; most of a session's time little is."""
 
     CALL = "call"
+    QUIET = "neither a turn nor a run"
     TURN = "turn"
     RUN = "run"
     WATCH = "watch"
@@ -50,7 +53,7 @@ class Deadline:
 
 
 def _quiet(state: SessionState) -> bool:
-    return state.listens and state.phase is Phase.ACTIVE and state.turn is None and state.run is None and not state.keys
+    return state.listens and state.phase is Phase.ACTIVE and not state.keys
 
 
 def _idle_due(state: SessionState) -> int | None:
@@ -113,33 +116,25 @@ def _nothing(step: Step) -> None:
     del step
 
 
-def _turn(state: SessionState) -> Turn:
-    assert state.turn is not None, "read while there is a turn only"
-    return state.turn
-
-
-def _run(state: SessionState) -> Run:
-    assert state.run is not None, "read while there is a run only"
-    return state.run
-
-
 DEADLINES: Final = (
-    Deadline("call_length", Owner.CALL, lambda s: s.call_deadline_ms, lambda s: end_call(s, EndCause.MAX_LENGTH, None)),
-    Deadline("connect", Owner.CALL, lambda s: s.connect_deadline_ms, _connect_overran),
-    Deadline("idle", Owner.CALL, _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
-    Deadline("away", Owner.CALL, _away_due, _prompt_away_caller),
-    Deadline("keys", Owner.CALL, lambda s: s.keys_due_ms, finish_keys),
+    Deadline(
+        "call_length", Owner.CALL, attrgetter("call_deadline_ms"), lambda s: end_call(s, EndCause.MAX_LENGTH, None)
+    ),
+    Deadline("connect", Owner.CALL, attrgetter("connect_deadline_ms"), _connect_overran),
+    Deadline("idle", Owner.QUIET, _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
+    Deadline("away", Owner.QUIET, _away_due, _prompt_away_caller),
+    Deadline("keys", Owner.CALL, attrgetter("keys_due_ms"), finish_keys),
     Deadline("words_over_agent", Owner.WATCH, words_due, request_words_over_agent),
     Deadline("speech_over_agent", Owner.WATCH, duration_due, lambda step: confirm(step, BargeInCause.DURATION)),
     Deadline("false_interruption", Owner.WATCH, timeout_due, time_out),
     Deadline("resumed_turn", Owner.TURN, resumption_due, resume_turn),
     Deadline("flush_report", Owner.CALL, _flush_due, lambda step: settle_flush(step, None)),
-    Deadline("writing", Owner.RUN, lambda s: _run(s).writing_deadline_ms, _overran(Stage.LLM)),
-    Deadline("synthesis", Owner.RUN, lambda s: _run(s).synthesis_deadline_ms, _overran(Stage.TTS)),
-    Deadline("playout", Owner.RUN, lambda s: _run(s).playout_deadline_ms, _overran(Stage.EDGE)),
+    Deadline("writing", Owner.RUN, attrgetter("run.writing_deadline_ms"), _overran(Stage.LLM)),
+    Deadline("synthesis", Owner.RUN, attrgetter("run.synthesis_deadline_ms"), _overran(Stage.TTS)),
+    Deadline("playout", Owner.RUN, attrgetter("run.playout_deadline_ms"), _overran(Stage.EDGE)),
     Deadline("tools", Owner.CALL, _tools_due, tools_overran),
-    Deadline("transcription", Owner.TURN, lambda s: _turn(s).transcription_deadline_ms, transcription_overran),
-    Deadline("end_of_turn", Owner.TURN, lambda s: _turn(s).score_deadline_ms, end_of_turn_overran),
+    Deadline("transcription", Owner.TURN, attrgetter("turn.transcription_deadline_ms"), transcription_overran),
+    Deadline("end_of_turn", Owner.TURN, attrgetter("turn.score_deadline_ms"), end_of_turn_overran),
     Deadline("long_turn", Owner.TURN, _long_turn_due, end_long_turn),
     Deadline("partial", Owner.TURN, _partial_due, request_partial),
     Deadline("speculation", Owner.TURN, speculation_due, _nothing),
@@ -149,23 +144,24 @@ DEADLINES: Final = (
 
 
 def _present(state: SessionState, owner: Owner) -> bool:
+    if owner is Owner.CALL:
+        return True
     if owner is Owner.TURN:
         return state.turn is not None
     if owner is Owner.RUN:
         return state.run is not None
-    return owner is Owner.CALL or state.watch is not None
+    if owner is Owner.WATCH:
+        return state.watch is not None
+    return state.turn is None and state.run is None
 
 
-_ROWS: Final = {
-    (turn, run, watch): tuple(
-        row.due_ms
-        for row in DEADLINES
-        if {Owner.CALL: True, Owner.TURN: turn, Owner.RUN: run, Owner.WATCH: watch}[row.owner]
-    )
-    for turn in (False, True)
-    for run in (False, True)
-    for watch in (False, True)
-}
+def _due_of_present(turn: bool, run: bool, watch: bool) -> tuple[Callable[[SessionState], int | None], ...]:
+    there = {Owner.CALL: True, Owner.QUIET: not (turn or run), Owner.TURN: turn, Owner.RUN: run, Owner.WATCH: watch}
+    return tuple(row.due_ms for row in DEADLINES if there[row.owner])
+
+
+_DUE: Final = {presence: _due_of_present(*presence) for presence in itertools.product((False, True), repeat=3)}
+"""What is read when a turn, a run and a watch are there or not: next_deadline is asked after every event."""
 
 
 def next_deadline(state: SessionState) -> int | None:
@@ -173,7 +169,7 @@ def next_deadline(state: SessionState) -> int | None:
     if state.phase is Phase.TERMINATED:
         return None
     earliest: int | None = None
-    for due in _ROWS[(state.turn is not None, state.run is not None, state.watch is not None)]:
+    for due in _DUE[(state.turn is not None, state.run is not None, state.watch is not None)]:
         at_ms = due(state)
         if at_ms is not None and (earliest is None or at_ms < earliest):
             earliest = at_ms

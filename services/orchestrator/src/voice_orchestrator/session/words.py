@@ -113,6 +113,7 @@ def extend_shown(shown: str, before: str, now: str) -> str:
     return " ".join([*shown.split(), *now.split()[kept:agreed]])
 
 
+@lru_cache(maxsize=64)
 def unfinished(text: str) -> bool:
     """Whether what was said breaks off: no end of a sentence was heard, or the last word asks for another."""
     words, said = words_of(text), text.rstrip()
@@ -123,6 +124,7 @@ def unfinished(text: str) -> bool:
     return bool(words) and words[-1] in _OPEN_WORDS
 
 
+@lru_cache(maxsize=64)
 def dictating(text: str, expects: Expects, expected_length: int) -> bool:
     """Whether the caller is in the middle of dictating what is expected."""
     words = words_of(text)
