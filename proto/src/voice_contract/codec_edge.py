@@ -19,17 +19,19 @@ from voice_contract.codec_values import (
 
 
 def _call_open_to_pb(value: m.CallOpen) -> control_pb2.CallOpen:
-    message = control_pb2.CallOpen(profile=value.profile)
+    message = control_pb2.CallOpen(profile=value.profile, caller_id=value.caller_id)
     set_formats(message, value.caller_format, value.agent_format)
     return message
 
 
 def _call_open(value: control_pb2.CallOpen) -> m.CallOpen:
     require(bool(value.profile), "call_open.profile: required")
+    require(len(value.caller_id) <= CALLER_ID_CHARS_MAX, "call_open.caller_id: must be at most 128 characters")
     return m.CallOpen(
         profile=value.profile,
         caller_format=format_from_pb(value, "caller_format"),
         agent_format=format_from_pb(value, "agent_format"),
+        caller_id=value.caller_id,
     )
 
 
@@ -49,12 +51,18 @@ def _call_ended_to_pb(value: m.CallEnded) -> control_pb2.CallEnded:
     message = control_pb2.CallEnded(cause=enum_number(value.cause))
     if value.failure is not None:
         message.failure.CopyFrom(failure_to_pb(value.failure))
+    if value.retry_after_ms is not None:
+        message.retry_after.CopyFrom(duration_to_pb(value.retry_after_ms))
     return message
 
 
 def _call_ended(value: control_pb2.CallEnded) -> m.CallEnded:
-    failure = failure_from_pb(value.failure) if value.HasField("failure") else None
-    return m.CallEnded(cause=enum_member(m.EndCause, value.cause, "call_ended.cause"), failure=failure)
+    hinted = value.HasField("retry_after")
+    return m.CallEnded(
+        cause=enum_member(m.EndCause, value.cause, "call_ended.cause"),
+        failure=failure_from_pb(value.failure) if value.HasField("failure") else None,
+        retry_after_ms=ms_from_pb(value.retry_after, "call_ended.retry_after") if hinted else None,
+    )
 
 
 def _phase_changed_to_pb(value: m.PhaseChanged) -> control_pb2.PhaseChanged:
@@ -84,6 +92,7 @@ def _barge_in(value: control_pb2.BargeIn) -> m.BargeIn:
     )
 
 
+CALLER_ID_CHARS_MAX: Final = 128
 DTMF_KEYS: Final = frozenset("0123456789ABCD*#")
 
 
@@ -152,6 +161,11 @@ EDGE_ARMS: Final[dict[type, Arm]] = {
         "run_audio_end",
         lambda v: control_pb2.RunAudioEnd(total_samples=v.total_samples),
         lambda v: m.RunAudioEnd(total_samples=v.total_samples),
+    ),
+    m.SegmentMark: (
+        "segment_mark",
+        lambda v: control_pb2.SegmentMark(segment_index=v.segment_index, end_offset_samples=v.end_offset_samples),
+        lambda v: m.SegmentMark(segment_index=v.segment_index, end_offset_samples=v.end_offset_samples),
     ),
     m.TurnLatency: ("turn_latency", _latency_to_pb, _latency),
     m.Dtmf: ("dtmf", lambda v: control_pb2.Dtmf(key=v.key), _dtmf),

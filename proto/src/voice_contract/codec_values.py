@@ -97,12 +97,15 @@ def format_to_pb(value: m.AudioFormat) -> audio_pb2.AudioFormat:
     return audio_pb2.AudioFormat(encoding=enum_number(value.encoding), sample_rate_hz=value.sample_rate_hz)
 
 
+SAMPLE_RATES_HZ: Final = frozenset({8_000, 16_000})
+
+
 def format_from_pb(owner: Any, field: str) -> m.AudioFormat | None:  # noqa: ANN401
     """The format in a field of `owner`, None when it is not set."""
     if not owner.HasField(field):
         return None
     value = getattr(owner, field)
-    require(8_000 <= value.sample_rate_hz <= 48_000, f"{field}.sample_rate_hz: must be 8000 to 48000")
+    require(value.sample_rate_hz in SAMPLE_RATES_HZ, f"{field}.sample_rate_hz: must be 8000 or 16000")
     encoding = enum_member(m.AudioEncoding, value.encoding, f"{field}.encoding")
     return m.AudioFormat(encoding=encoding, sample_rate_hz=value.sample_rate_hz)
 
@@ -111,6 +114,7 @@ def inner_format_from_pb(owner: Any, field: str) -> m.AudioFormat | None:  # noq
     """As format_from_pb, of the sound between the two services, which is always 16 kHz."""
     value = format_from_pb(owner, field)
     require(value is None or value.sample_rate_hz == 16_000, f"{field}.sample_rate_hz: must be 16000")
+    require(value is None or value.encoding is m.AudioEncoding.S16LE, f"{field}.encoding: must be S16LE")
     return value
 
 

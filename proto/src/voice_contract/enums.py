@@ -7,6 +7,8 @@ class AudioEncoding(Enum):
     """Layout of samples."""
 
     S16LE = "s16le"
+    MULAW = "mulaw"
+    ALAW = "alaw"
 
 
 class Speaker(Enum):
@@ -58,6 +60,7 @@ class EndCause(Enum):
     INFERENCE_UNAVAILABLE = "inference_unavailable"
     SHUTDOWN = "shutdown"
     INTERNAL = "internal"
+    REFUSED = "refused"
 
 
 class Phase(Enum):

@@ -46,6 +46,7 @@ class FailureReason(Enum):
     NO_WORDS = "no_words"
     TOOL_UNKNOWN = "tool_unknown"
     TOOL_FAILED = "tool_failed"
+    RATE_EXCEEDED = "rate_exceeded"
 
 
 CALLER_TEXT: Final[dict[FailureReason, str]] = {
@@ -67,6 +68,7 @@ CALLER_TEXT: Final[dict[FailureReason, str]] = {
     FailureReason.NO_WORDS: "Sorry, could you say that again?",
     FailureReason.TOOL_UNKNOWN: "That cannot be done at the moment.",
     FailureReason.TOOL_FAILED: "That cannot be done at the moment.",
+    FailureReason.RATE_EXCEEDED: "Something in this call was not understood.",
 }
 """The sentence for each reason; complete by a test."""
 

@@ -82,6 +82,7 @@ class CallOpen:
     profile: str
     caller_format: AudioFormat | None
     agent_format: AudioFormat | None
+    caller_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class CallEnded:
 
     cause: EndCause
     failure: Failure | None = None
+    retry_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,14 @@ class RunAudioEnd:
     """The run in the envelope has no more sound."""
 
     total_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentMark:
+    """All sound of a segment of the run in the envelope was sent; it ends at `end_offset_samples` of the run."""
+
+    segment_index: int
+    end_offset_samples: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,6 +405,7 @@ EdgeControl = (
     | PlayoutFlush
     | PlayoutPosition
     | RunAudioEnd
+    | SegmentMark
     | TurnLatency
     | Dtmf
     | TalkPressed

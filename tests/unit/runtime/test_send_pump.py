@@ -17,6 +17,7 @@ from voice_contract.messages import (
     PhaseChanged,
     PlayoutPause,
     RunAudioEnd,
+    SegmentMark,
 )
 from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX, LEAD_S
 from voice_orchestrator.session import events
@@ -128,10 +129,44 @@ def test_the_end_of_a_run_follows_its_last_frame_with_the_number_of_its_samples(
     async def story(rig: Rig) -> None:
         rig.speak(3, extra_samples=11, closes=True)
         await elapse(1.0)
-        assert rig.edge.names() == ["Audio"] * 4 + ["RunAudioEnd"]
+        assert rig.edge.names() == ["Audio"] * 4 + ["SegmentMark", "RunAudioEnd"]
         assert [audio.offset_samples for _, audio in rig.edge.frames()] == [n * FRAME_SAMPLES for n in range(4)]
         assert {sent.run_id for sent in rig.edge.sent} == {1}
         assert rig.edge.all(RunAudioEnd) == [RunAudioEnd(total_samples=3 * FRAME_SAMPLES + 11)]
+
+    with_rig(story)
+
+
+def test_a_segment_is_marked_when_all_of_it_left_also_when_its_end_is_learned_later() -> None:
+    async def story(rig: Rig) -> None:
+        rig.speak(2)
+        await elapse(1.0)
+        assert rig.edge.all(SegmentMark) == []
+        rig.buffer.end_segment(1, 0)
+        rig.pump.wake()
+        await elapse(0)
+        assert rig.edge.all(SegmentMark) == [SegmentMark(segment_index=0, end_offset_samples=2 * FRAME_SAMPLES)]
+        rig.buffer.append(1, 1, bytes(2 * FRAME_SAMPLES))
+        rig.buffer.end_segment(1, 1)
+        await elapse(1.0)
+        rig.pump.wake()
+        await elapse(1.0)
+        assert [mark.end_offset_samples for mark in rig.edge.all(SegmentMark)] == [640, 960]
+
+    with_rig(story)
+
+
+def test_nothing_of_a_dropped_run_is_marked() -> None:
+    async def story(rig: Rig) -> None:
+        rig.buffer.append(1, 0, bytes(2 * FRAME_SAMPLES))
+        rig.buffer.end_segment(1, 0)
+        rig.buffer.release(1)
+        assert rig.buffer.take() is not None
+        assert rig.buffer.waiting_samples == 0
+        rig.buffer.end(1)
+        rig.pump.wake()
+        await elapse(1.0)
+        assert rig.edge.all(SegmentMark) == []
 
     with_rig(story)
 

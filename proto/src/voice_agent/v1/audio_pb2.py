@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voice_agent.v1 import sensitivity_pb2 as voice__agent_dot_v1_dot_sensitivity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoice_agent/v1/audio.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\"V\n\x0b\x41udioFormat\x12/\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1d.voice_agent.v1.AudioEncoding\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\"I\n\x05\x41udio\x12\x11\n\x03pcm\x18\x01 \x01(\x0c\x42\x04\x88\xb5\x18\x01\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x04\x12\x15\n\rsegment_index\x18\x03 \x01(\r*I\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIO_ENCODING_S16LE\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoice_agent/v1/audio.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\"V\n\x0b\x41udioFormat\x12/\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1d.voice_agent.v1.AudioEncoding\x12\x16\n\x0esample_rate_hz\x18\x02 \x01(\r\"I\n\x05\x41udio\x12\x11\n\x03pcm\x18\x01 \x01(\x0c\x42\x04\x88\xb5\x18\x01\x12\x16\n\x0eoffset_samples\x18\x02 \x01(\x04\x12\x15\n\rsegment_index\x18\x03 \x01(\r*|\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UDIO_ENCODING_S16LE\x10\x01\x12\x18\n\x14\x41UDIO_ENCODING_MULAW\x10\x02\x12\x17\n\x13\x41UDIO_ENCODING_ALAW\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDIO'].fields_by_name['pcm']._loaded_options = None
   _globals['_AUDIO'].fields_by_name['pcm']._serialized_options = b'\210\265\030\001'
   _globals['_AUDIOENCODING']._serialized_start=243
-  _globals['_AUDIOENCODING']._serialized_end=316
+  _globals['_AUDIOENCODING']._serialized_end=367
   _globals['_AUDIOFORMAT']._serialized_start=80
   _globals['_AUDIOFORMAT']._serialized_end=166
   _globals['_AUDIO']._serialized_start=168

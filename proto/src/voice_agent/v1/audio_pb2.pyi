@@ -27,6 +27,10 @@ class _AudioEncodingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AudioEn
     """Refused by both ends."""
     AUDIO_ENCODING_S16LE: _AudioEncoding.ValueType  # 1
     """Signed 16-bit little-endian linear PCM, one channel."""
+    AUDIO_ENCODING_MULAW: _AudioEncoding.ValueType  # 2
+    """ITU-T G.711 mu-law, one byte a sample, one channel. Edge stream only."""
+    AUDIO_ENCODING_ALAW: _AudioEncoding.ValueType  # 3
+    """ITU-T G.711 A-law, one byte a sample, one channel. Edge stream only."""
 
 class AudioEncoding(_AudioEncoding, metaclass=_AudioEncodingEnumTypeWrapper):
     """How samples are laid out in Audio.pcm. Both streams of a session use one format for each direction."""
@@ -35,6 +39,10 @@ AUDIO_ENCODING_UNSPECIFIED: AudioEncoding.ValueType  # 0
 """Refused by both ends."""
 AUDIO_ENCODING_S16LE: AudioEncoding.ValueType  # 1
 """Signed 16-bit little-endian linear PCM, one channel."""
+AUDIO_ENCODING_MULAW: AudioEncoding.ValueType  # 2
+"""ITU-T G.711 mu-law, one byte a sample, one channel. Edge stream only."""
+AUDIO_ENCODING_ALAW: AudioEncoding.ValueType  # 3
+"""ITU-T G.711 A-law, one byte a sample, one channel. Edge stream only."""
 Global___AudioEncoding: _TypeAlias = AudioEncoding  # noqa: Y015
 
 @_typing.final
@@ -48,7 +56,7 @@ class AudioFormat(_message.Message):
     encoding: Global___AudioEncoding.ValueType
     """Sample layout; required."""
     sample_rate_hz: _builtins.int
-    """Samples per second; required. 16000 on the inference stream."""
+    """Samples per second; required. 16000 or 8000 on the edge stream, 16000 on the inference stream."""
     def __init__(
         self,
         *,
@@ -80,7 +88,7 @@ class Audio(_message.Message):
     OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
     SEGMENT_INDEX_FIELD_NUMBER: _builtins.int
     pcm: _builtins.bytes
-    """Samples in the session's format for this direction; never empty, at most 64 KiB."""
+    """Samples in the session's format for this direction, whole ones; never empty, at most 64 KiB."""
     offset_samples: _builtins.int
     """Position of the first sample. Caller sound: samples since the first one of the session. Agent sound on the edge
     stream: samples since the first one of the run. Agent sound on the inference stream: samples since the first one

@@ -31,63 +31,67 @@ from voice_agent.v1 import speech_pb2 as voice__agent_dot_v1_dot_speech__pb2
 from voice_agent.v1 import synthesis_pb2 as voice__agent_dot_v1_dot_synthesis__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoice_agent/v1/control.proto\x12\x0evoice_agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1avoice_agent/v1/audio.proto\x1a\x1cvoice_agent/v1/failure.proto\x1a\x1fvoice_agent/v1/generation.proto\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/speech.proto\x1a\x1evoice_agent/v1/synthesis.proto\"\x99\x0f\n\x07\x43ontrol\x12.\n\theartbeat\x18\x01 \x01(\x0b\x32\x19.voice_agent.v1.HeartbeatH\x00\x12*\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.voice_agent.v1.FailureH\x00\x12-\n\tcall_open\x18\n \x01(\x0b\x32\x18.voice_agent.v1.CallOpenH\x00\x12\x35\n\rcall_accepted\x18\x0b \x01(\x0b\x32\x1c.voice_agent.v1.CallAcceptedH\x00\x12)\n\x07hang_up\x18\x0c \x01(\x0b\x32\x16.voice_agent.v1.HangUpH\x00\x12/\n\ncall_ended\x18\r \x01(\x0b\x32\x19.voice_agent.v1.CallEndedH\x00\x12\x35\n\rphase_changed\x18\x0e \x01(\x0b\x32\x1c.voice_agent.v1.PhaseChangedH\x00\x12+\n\x08\x62\x61rge_in\x18\x0f \x01(\x0b\x32\x17.voice_agent.v1.BargeInH\x00\x12\x35\n\rplayout_pause\x18\x10 \x01(\x0b\x32\x1c.voice_agent.v1.PlayoutPauseH\x00\x12\x37\n\x0eplayout_resume\x18\x11 \x01(\x0b\x32\x1d.voice_agent.v1.PlayoutResumeH\x00\x12\x35\n\rplayout_flush\x18\x12 \x01(\x0b\x32\x1c.voice_agent.v1.PlayoutFlushH\x00\x12;\n\x10playout_position\x18\x13 \x01(\x0b\x32\x1f.voice_agent.v1.PlayoutPositionH\x00\x12\x34\n\rrun_audio_end\x18\x14 \x01(\x0b\x32\x1b.voice_agent.v1.RunAudioEndH\x00\x12\x33\n\x0cturn_latency\x18\x15 \x01(\x0b\x32\x1b.voice_agent.v1.TurnLatencyH\x00\x12$\n\x04\x64tmf\x18\x16 \x01(\x0b\x32\x14.voice_agent.v1.DtmfH\x00\x12\x33\n\x0ctalk_pressed\x18\x17 \x01(\x0b\x32\x1b.voice_agent.v1.TalkPressedH\x00\x12\x35\n\rtalk_released\x18\x18 \x01(\x0b\x32\x1c.voice_agent.v1.TalkReleasedH\x00\x12-\n\trun_heard\x18\x19 \x01(\x0b\x32\x18.voice_agent.v1.RunHeardH\x00\x12=\n\x11speculation_ended\x18\x1a \x01(\x0b\x32 .voice_agent.v1.SpeculationEndedH\x00\x12=\n\x11session_configure\x18\x1e \x01(\x0b\x32 .voice_agent.v1.SessionConfigureH\x00\x12\x35\n\rsession_ready\x18\x1f \x01(\x0b\x32\x1c.voice_agent.v1.SessionReadyH\x00\x12\x37\n\x0espeech_started\x18  \x01(\x0b\x32\x1d.voice_agent.v1.SpeechStartedH\x00\x12\x33\n\x0cspeech_ended\x18! \x01(\x0b\x32\x1b.voice_agent.v1.SpeechEndedH\x00\x12\x30\n\ntranscribe\x18\" \x01(\x0b\x32\x1a.voice_agent.v1.TranscribeH\x00\x12\x43\n\x14\x63\x61ncel_transcription\x18# \x01(\x0b\x32#.voice_agent.v1.CancelTranscriptionH\x00\x12\x33\n\x0cprime_prompt\x18$ \x01(\x0b\x32\x1b.voice_agent.v1.PrimePromptH\x00\x12,\n\x08generate\x18% \x01(\x0b\x32\x18.voice_agent.v1.GenerateH\x00\x12;\n\x10generation_ended\x18& \x01(\x0b\x32\x1f.voice_agent.v1.GenerationEndedH\x00\x12\x30\n\nsynthesize\x18\' \x01(\x0b\x32\x1a.voice_agent.v1.SynthesizeH\x00\x12\x39\n\x0fsynthesis_ended\x18( \x01(\x0b\x32\x1e.voice_agent.v1.SynthesisEndedH\x00\x12/\n\ncancel_run\x18) \x01(\x0b\x32\x19.voice_agent.v1.CancelRunH\x00\x12\x31\n\x0brun_stopped\x18* \x01(\x0b\x32\x1a.voice_agent.v1.RunStoppedH\x00\x12\x35\n\rsession_close\x18+ \x01(\x0b\x32\x1c.voice_agent.v1.SessionCloseH\x00\x12;\n\x11score_end_of_turn\x18, \x01(\x0b\x32\x1e.voice_agent.v1.ScoreEndOfTurnH\x00\x12=\n\x12\x65nd_of_turn_scored\x18- \x01(\x0b\x32\x1f.voice_agent.v1.EndOfTurnScoredH\x00\x12\x37\n\x0etool_requested\x18. \x01(\x0b\x32\x1d.voice_agent.v1.ToolRequestedH\x00\x42\x05\n\x03\x61rm\"\x0b\n\tHeartbeat\"\x82\x01\n\x08\x43\x61llOpen\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x32\n\rcaller_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x03 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\"u\n\x0c\x43\x61llAccepted\x12\x32\n\rcaller_format\x18\x01 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\"\x08\n\x06HangUp\"^\n\tCallEnded\x12\'\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x18.voice_agent.v1.EndCause\x12(\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.voice_agent.v1.Failure\"b\n\x0cPhaseChanged\x12)\n\nfrom_phase\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Phase\x12\'\n\x08to_phase\x18\x02 \x01(\x0e\x32\x15.voice_agent.v1.Phase\"\x99\x01\n\x07\x42\x61rgeIn\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.voice_agent.v1.BargeInOutcome\x12\x30\n\rspeech_length\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x05\x63\x61use\x18\x03 \x01(\x0e\x32\x1c.voice_agent.v1.BargeInCause\"\x19\n\x04\x44tmf\x12\x11\n\x03key\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\"%\n\x0bTalkPressed\x12\x16\n\x0eoffset_samples\x18\x01 \x01(\x04\"&\n\x0cTalkReleased\x12\x16\n\x0eoffset_samples\x18\x01 \x01(\x04\"3\n\x08RunHeard\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\"\xb8\x01\n\x10SpeculationEnded\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".voice_agent.v1.SpeculationOutcome\x12\x16\n\x0ewritten_tokens\x18\x02 \x01(\r\x12.\n\x0bsynthesised\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04lead\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0e\n\x0cPlayoutPause\"\x0f\n\rPlayoutResume\"\x0e\n\x0cPlayoutFlush\")\n\x0fPlayoutPosition\x12\x16\n\x0eplayed_samples\x18\x01 \x01(\x04\"$\n\x0bRunAudioEnd\x12\x15\n\rtotal_samples\x18\x01 \x01(\x04\"\xeb\x02\n\x0bTurnLatency\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12(\n\x05total\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x65ndpointing\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rtranscription\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x66irst_clause\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tsynthesis\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65livery\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration*\xdf\x01\n\x08\x45ndCause\x12\x19\n\x15\x45ND_CAUSE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45ND_CAUSE_CALLER_HUNG_UP\x10\x01\x12\x17\n\x13\x45ND_CAUSE_EDGE_LOST\x10\x02\x12\x12\n\x0e\x45ND_CAUSE_IDLE\x10\x03\x12\x18\n\x14\x45ND_CAUSE_MAX_LENGTH\x10\x04\x12#\n\x1f\x45ND_CAUSE_INFERENCE_UNAVAILABLE\x10\x05\x12\x16\n\x12\x45ND_CAUSE_SHUTDOWN\x10\x06\x12\x16\n\x12\x45ND_CAUSE_INTERNAL\x10\x07*\x9b\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CREATED\x10\x01\x12\x14\n\x10PHASE_CONNECTING\x10\x02\x12\x10\n\x0cPHASE_ACTIVE\x10\x03\x12\x14\n\x10PHASE_PROCESSING\x10\x04\x12\x14\n\x10PHASE_RESPONDING\x10\x05\x12\x14\n\x10PHASE_TERMINATED\x10\x06*\xae\x01\n\x0e\x42\x61rgeInOutcome\x12 \n\x1c\x42\x41RGE_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41RGE_IN_OUTCOME_PAUSED\x10\x01\x12\x1e\n\x1a\x42\x41RGE_IN_OUTCOME_CONFIRMED\x10\x02\x12\x1d\n\x19\x42\x41RGE_IN_OUTCOME_REJECTED\x10\x03\x12\x1e\n\x1a\x42\x41RGE_IN_OUTCOME_TIMED_OUT\x10\x04*\xaa\x03\n\x0c\x42\x61rgeInCause\x12\x1e\n\x1a\x42\x41RGE_IN_CAUSE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_ONSET\x10\x01\x12\x1b\n\x17\x42\x41RGE_IN_CAUSE_DURATION\x10\x02\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_WORDS\x10\x03\x12\x1e\n\x1a\x42\x41RGE_IN_CAUSE_BACKCHANNEL\x10\x04\x12\x1b\n\x17\x42\x41RGE_IN_CAUSE_NO_WORDS\x10\x05\x12\x17\n\x13\x42\x41RGE_IN_CAUSE_ECHO\x10\x06\x12\x1c\n\x18\x42\x41RGE_IN_CAUSE_CONTINUED\x10\x07\x12\'\n#BARGE_IN_CAUSE_TRANSCRIPTION_FAILED\x10\x08\x12\x1a\n\x16\x42\x41RGE_IN_CAUSE_TIMEOUT\x10\t\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_TYPED\x10\n\x12\x17\n\x13\x42\x41RGE_IN_CAUSE_DTMF\x10\x0b\x12\x1f\n\x1b\x42\x41RGE_IN_CAUSE_PUSH_TO_TALK\x10\x0c\x12\x1c\n\x18\x42\x41RGE_IN_CAUSE_RUN_ENDED\x10\r*\xbe\x01\n\x12SpeculationOutcome\x12#\n\x1fSPECULATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18SPECULATION_OUTCOME_KEPT\x10\x01\x12!\n\x1dSPECULATION_OUTCOME_CANCELLED\x10\x02\x12\"\n\x1eSPECULATION_OUTCOME_SUPERSEDED\x10\x03\x12\x1e\n\x1aSPECULATION_OUTCOME_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoice_agent/v1/control.proto\x12\x0evoice_agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1avoice_agent/v1/audio.proto\x1a\x1cvoice_agent/v1/failure.proto\x1a\x1fvoice_agent/v1/generation.proto\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/speech.proto\x1a\x1evoice_agent/v1/synthesis.proto\"\xce\x0f\n\x07\x43ontrol\x12.\n\theartbeat\x18\x01 \x01(\x0b\x32\x19.voice_agent.v1.HeartbeatH\x00\x12*\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.voice_agent.v1.FailureH\x00\x12-\n\tcall_open\x18\n \x01(\x0b\x32\x18.voice_agent.v1.CallOpenH\x00\x12\x35\n\rcall_accepted\x18\x0b \x01(\x0b\x32\x1c.voice_agent.v1.CallAcceptedH\x00\x12)\n\x07hang_up\x18\x0c \x01(\x0b\x32\x16.voice_agent.v1.HangUpH\x00\x12/\n\ncall_ended\x18\r \x01(\x0b\x32\x19.voice_agent.v1.CallEndedH\x00\x12\x35\n\rphase_changed\x18\x0e \x01(\x0b\x32\x1c.voice_agent.v1.PhaseChangedH\x00\x12+\n\x08\x62\x61rge_in\x18\x0f \x01(\x0b\x32\x17.voice_agent.v1.BargeInH\x00\x12\x35\n\rplayout_pause\x18\x10 \x01(\x0b\x32\x1c.voice_agent.v1.PlayoutPauseH\x00\x12\x37\n\x0eplayout_resume\x18\x11 \x01(\x0b\x32\x1d.voice_agent.v1.PlayoutResumeH\x00\x12\x35\n\rplayout_flush\x18\x12 \x01(\x0b\x32\x1c.voice_agent.v1.PlayoutFlushH\x00\x12;\n\x10playout_position\x18\x13 \x01(\x0b\x32\x1f.voice_agent.v1.PlayoutPositionH\x00\x12\x34\n\rrun_audio_end\x18\x14 \x01(\x0b\x32\x1b.voice_agent.v1.RunAudioEndH\x00\x12\x33\n\x0cturn_latency\x18\x15 \x01(\x0b\x32\x1b.voice_agent.v1.TurnLatencyH\x00\x12$\n\x04\x64tmf\x18\x16 \x01(\x0b\x32\x14.voice_agent.v1.DtmfH\x00\x12\x33\n\x0ctalk_pressed\x18\x17 \x01(\x0b\x32\x1b.voice_agent.v1.TalkPressedH\x00\x12\x35\n\rtalk_released\x18\x18 \x01(\x0b\x32\x1c.voice_agent.v1.TalkReleasedH\x00\x12-\n\trun_heard\x18\x19 \x01(\x0b\x32\x18.voice_agent.v1.RunHeardH\x00\x12=\n\x11speculation_ended\x18\x1a \x01(\x0b\x32 .voice_agent.v1.SpeculationEndedH\x00\x12\x33\n\x0csegment_mark\x18\x1b \x01(\x0b\x32\x1b.voice_agent.v1.SegmentMarkH\x00\x12=\n\x11session_configure\x18\x1e \x01(\x0b\x32 .voice_agent.v1.SessionConfigureH\x00\x12\x35\n\rsession_ready\x18\x1f \x01(\x0b\x32\x1c.voice_agent.v1.SessionReadyH\x00\x12\x37\n\x0espeech_started\x18  \x01(\x0b\x32\x1d.voice_agent.v1.SpeechStartedH\x00\x12\x33\n\x0cspeech_ended\x18! \x01(\x0b\x32\x1b.voice_agent.v1.SpeechEndedH\x00\x12\x30\n\ntranscribe\x18\" \x01(\x0b\x32\x1a.voice_agent.v1.TranscribeH\x00\x12\x43\n\x14\x63\x61ncel_transcription\x18# \x01(\x0b\x32#.voice_agent.v1.CancelTranscriptionH\x00\x12\x33\n\x0cprime_prompt\x18$ \x01(\x0b\x32\x1b.voice_agent.v1.PrimePromptH\x00\x12,\n\x08generate\x18% \x01(\x0b\x32\x18.voice_agent.v1.GenerateH\x00\x12;\n\x10generation_ended\x18& \x01(\x0b\x32\x1f.voice_agent.v1.GenerationEndedH\x00\x12\x30\n\nsynthesize\x18\' \x01(\x0b\x32\x1a.voice_agent.v1.SynthesizeH\x00\x12\x39\n\x0fsynthesis_ended\x18( \x01(\x0b\x32\x1e.voice_agent.v1.SynthesisEndedH\x00\x12/\n\ncancel_run\x18) \x01(\x0b\x32\x19.voice_agent.v1.CancelRunH\x00\x12\x31\n\x0brun_stopped\x18* \x01(\x0b\x32\x1a.voice_agent.v1.RunStoppedH\x00\x12\x35\n\rsession_close\x18+ \x01(\x0b\x32\x1c.voice_agent.v1.SessionCloseH\x00\x12;\n\x11score_end_of_turn\x18, \x01(\x0b\x32\x1e.voice_agent.v1.ScoreEndOfTurnH\x00\x12=\n\x12\x65nd_of_turn_scored\x18- \x01(\x0b\x32\x1f.voice_agent.v1.EndOfTurnScoredH\x00\x12\x37\n\x0etool_requested\x18. \x01(\x0b\x32\x1d.voice_agent.v1.ToolRequestedH\x00\x42\x05\n\x03\x61rm\"\x0b\n\tHeartbeat\"\x9b\x01\n\x08\x43\x61llOpen\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12\x32\n\rcaller_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x03 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x17\n\tcaller_id\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01\"u\n\x0c\x43\x61llAccepted\x12\x32\n\rcaller_format\x18\x01 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\"\x08\n\x06HangUp\"\x8e\x01\n\tCallEnded\x12\'\n\x05\x63\x61use\x18\x01 \x01(\x0e\x32\x18.voice_agent.v1.EndCause\x12(\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.voice_agent.v1.Failure\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"b\n\x0cPhaseChanged\x12)\n\nfrom_phase\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Phase\x12\'\n\x08to_phase\x18\x02 \x01(\x0e\x32\x15.voice_agent.v1.Phase\"\x99\x01\n\x07\x42\x61rgeIn\x12/\n\x07outcome\x18\x01 \x01(\x0e\x32\x1e.voice_agent.v1.BargeInOutcome\x12\x30\n\rspeech_length\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x05\x63\x61use\x18\x03 \x01(\x0e\x32\x1c.voice_agent.v1.BargeInCause\"\x19\n\x04\x44tmf\x12\x11\n\x03key\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\"%\n\x0bTalkPressed\x12\x16\n\x0eoffset_samples\x18\x01 \x01(\x04\"&\n\x0cTalkReleased\x12\x16\n\x0eoffset_samples\x18\x01 \x01(\x04\"3\n\x08RunHeard\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\"\xb8\x01\n\x10SpeculationEnded\x12\x33\n\x07outcome\x18\x01 \x01(\x0e\x32\".voice_agent.v1.SpeculationOutcome\x12\x16\n\x0ewritten_tokens\x18\x02 \x01(\r\x12.\n\x0bsynthesised\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04lead\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0e\n\x0cPlayoutPause\"\x0f\n\rPlayoutResume\"\x0e\n\x0cPlayoutFlush\")\n\x0fPlayoutPosition\x12\x16\n\x0eplayed_samples\x18\x01 \x01(\x04\"$\n\x0bRunAudioEnd\x12\x15\n\rtotal_samples\x18\x01 \x01(\x04\"@\n\x0bSegmentMark\x12\x15\n\rsegment_index\x18\x01 \x01(\r\x12\x1a\n\x12\x65nd_offset_samples\x18\x02 \x01(\x04\"\xeb\x02\n\x0bTurnLatency\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12(\n\x05total\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x65ndpointing\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rtranscription\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0b\x66irst_token\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x66irst_clause\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tsynthesis\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64\x65livery\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration*\xf6\x01\n\x08\x45ndCause\x12\x19\n\x15\x45ND_CAUSE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45ND_CAUSE_CALLER_HUNG_UP\x10\x01\x12\x17\n\x13\x45ND_CAUSE_EDGE_LOST\x10\x02\x12\x12\n\x0e\x45ND_CAUSE_IDLE\x10\x03\x12\x18\n\x14\x45ND_CAUSE_MAX_LENGTH\x10\x04\x12#\n\x1f\x45ND_CAUSE_INFERENCE_UNAVAILABLE\x10\x05\x12\x16\n\x12\x45ND_CAUSE_SHUTDOWN\x10\x06\x12\x16\n\x12\x45ND_CAUSE_INTERNAL\x10\x07\x12\x15\n\x11\x45ND_CAUSE_REFUSED\x10\x08*\x9b\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CREATED\x10\x01\x12\x14\n\x10PHASE_CONNECTING\x10\x02\x12\x10\n\x0cPHASE_ACTIVE\x10\x03\x12\x14\n\x10PHASE_PROCESSING\x10\x04\x12\x14\n\x10PHASE_RESPONDING\x10\x05\x12\x14\n\x10PHASE_TERMINATED\x10\x06*\xae\x01\n\x0e\x42\x61rgeInOutcome\x12 \n\x1c\x42\x41RGE_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41RGE_IN_OUTCOME_PAUSED\x10\x01\x12\x1e\n\x1a\x42\x41RGE_IN_OUTCOME_CONFIRMED\x10\x02\x12\x1d\n\x19\x42\x41RGE_IN_OUTCOME_REJECTED\x10\x03\x12\x1e\n\x1a\x42\x41RGE_IN_OUTCOME_TIMED_OUT\x10\x04*\xaa\x03\n\x0c\x42\x61rgeInCause\x12\x1e\n\x1a\x42\x41RGE_IN_CAUSE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_ONSET\x10\x01\x12\x1b\n\x17\x42\x41RGE_IN_CAUSE_DURATION\x10\x02\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_WORDS\x10\x03\x12\x1e\n\x1a\x42\x41RGE_IN_CAUSE_BACKCHANNEL\x10\x04\x12\x1b\n\x17\x42\x41RGE_IN_CAUSE_NO_WORDS\x10\x05\x12\x17\n\x13\x42\x41RGE_IN_CAUSE_ECHO\x10\x06\x12\x1c\n\x18\x42\x41RGE_IN_CAUSE_CONTINUED\x10\x07\x12\'\n#BARGE_IN_CAUSE_TRANSCRIPTION_FAILED\x10\x08\x12\x1a\n\x16\x42\x41RGE_IN_CAUSE_TIMEOUT\x10\t\x12\x18\n\x14\x42\x41RGE_IN_CAUSE_TYPED\x10\n\x12\x17\n\x13\x42\x41RGE_IN_CAUSE_DTMF\x10\x0b\x12\x1f\n\x1b\x42\x41RGE_IN_CAUSE_PUSH_TO_TALK\x10\x0c\x12\x1c\n\x18\x42\x41RGE_IN_CAUSE_RUN_ENDED\x10\r*\xbe\x01\n\x12SpeculationOutcome\x12#\n\x1fSPECULATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18SPECULATION_OUTCOME_KEPT\x10\x01\x12!\n\x1dSPECULATION_OUTCOME_CANCELLED\x10\x02\x12\"\n\x1eSPECULATION_OUTCOME_SUPERSEDED\x10\x03\x12\x1e\n\x1aSPECULATION_OUTCOME_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voice_agent.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CALLOPEN'].fields_by_name['caller_id']._loaded_options = None
+  _globals['_CALLOPEN'].fields_by_name['caller_id']._serialized_options = b'\210\265\030\001'
   _globals['_DTMF'].fields_by_name['key']._loaded_options = None
   _globals['_DTMF'].fields_by_name['key']._serialized_options = b'\210\265\030\001'
   _globals['_RUNHEARD'].fields_by_name['text']._loaded_options = None
   _globals['_RUNHEARD'].fields_by_name['text']._serialized_options = b'\210\265\030\001'
-  _globals['_ENDCAUSE']._serialized_start=3684
-  _globals['_ENDCAUSE']._serialized_end=3907
-  _globals['_PHASE']._serialized_start=3910
-  _globals['_PHASE']._serialized_end=4065
-  _globals['_BARGEINOUTCOME']._serialized_start=4068
-  _globals['_BARGEINOUTCOME']._serialized_end=4242
-  _globals['_BARGEINCAUSE']._serialized_start=4245
-  _globals['_BARGEINCAUSE']._serialized_end=4671
-  _globals['_SPECULATIONOUTCOME']._serialized_start=4674
-  _globals['_SPECULATIONOUTCOME']._serialized_end=4864
+  _globals['_ENDCAUSE']._serialized_start=3877
+  _globals['_ENDCAUSE']._serialized_end=4123
+  _globals['_PHASE']._serialized_start=4126
+  _globals['_PHASE']._serialized_end=4281
+  _globals['_BARGEINOUTCOME']._serialized_start=4284
+  _globals['_BARGEINOUTCOME']._serialized_end=4458
+  _globals['_BARGEINCAUSE']._serialized_start=4461
+  _globals['_BARGEINCAUSE']._serialized_end=4887
+  _globals['_SPECULATIONOUTCOME']._serialized_start=4890
+  _globals['_SPECULATIONOUTCOME']._serialized_end=5080
   _globals['_CONTROL']._serialized_start=267
-  _globals['_CONTROL']._serialized_end=2212
-  _globals['_HEARTBEAT']._serialized_start=2214
-  _globals['_HEARTBEAT']._serialized_end=2225
-  _globals['_CALLOPEN']._serialized_start=2228
-  _globals['_CALLOPEN']._serialized_end=2358
-  _globals['_CALLACCEPTED']._serialized_start=2360
-  _globals['_CALLACCEPTED']._serialized_end=2477
-  _globals['_HANGUP']._serialized_start=2479
-  _globals['_HANGUP']._serialized_end=2487
-  _globals['_CALLENDED']._serialized_start=2489
-  _globals['_CALLENDED']._serialized_end=2583
-  _globals['_PHASECHANGED']._serialized_start=2585
-  _globals['_PHASECHANGED']._serialized_end=2683
-  _globals['_BARGEIN']._serialized_start=2686
-  _globals['_BARGEIN']._serialized_end=2839
-  _globals['_DTMF']._serialized_start=2841
-  _globals['_DTMF']._serialized_end=2866
-  _globals['_TALKPRESSED']._serialized_start=2868
-  _globals['_TALKPRESSED']._serialized_end=2905
-  _globals['_TALKRELEASED']._serialized_start=2907
-  _globals['_TALKRELEASED']._serialized_end=2945
-  _globals['_RUNHEARD']._serialized_start=2947
-  _globals['_RUNHEARD']._serialized_end=2998
-  _globals['_SPECULATIONENDED']._serialized_start=3001
-  _globals['_SPECULATIONENDED']._serialized_end=3185
-  _globals['_PLAYOUTPAUSE']._serialized_start=3187
-  _globals['_PLAYOUTPAUSE']._serialized_end=3201
-  _globals['_PLAYOUTRESUME']._serialized_start=3203
-  _globals['_PLAYOUTRESUME']._serialized_end=3218
-  _globals['_PLAYOUTFLUSH']._serialized_start=3220
-  _globals['_PLAYOUTFLUSH']._serialized_end=3234
-  _globals['_PLAYOUTPOSITION']._serialized_start=3236
-  _globals['_PLAYOUTPOSITION']._serialized_end=3277
-  _globals['_RUNAUDIOEND']._serialized_start=3279
-  _globals['_RUNAUDIOEND']._serialized_end=3315
-  _globals['_TURNLATENCY']._serialized_start=3318
-  _globals['_TURNLATENCY']._serialized_end=3681
+  _globals['_CONTROL']._serialized_end=2265
+  _globals['_HEARTBEAT']._serialized_start=2267
+  _globals['_HEARTBEAT']._serialized_end=2278
+  _globals['_CALLOPEN']._serialized_start=2281
+  _globals['_CALLOPEN']._serialized_end=2436
+  _globals['_CALLACCEPTED']._serialized_start=2438
+  _globals['_CALLACCEPTED']._serialized_end=2555
+  _globals['_HANGUP']._serialized_start=2557
+  _globals['_HANGUP']._serialized_end=2565
+  _globals['_CALLENDED']._serialized_start=2568
+  _globals['_CALLENDED']._serialized_end=2710
+  _globals['_PHASECHANGED']._serialized_start=2712
+  _globals['_PHASECHANGED']._serialized_end=2810
+  _globals['_BARGEIN']._serialized_start=2813
+  _globals['_BARGEIN']._serialized_end=2966
+  _globals['_DTMF']._serialized_start=2968
+  _globals['_DTMF']._serialized_end=2993
+  _globals['_TALKPRESSED']._serialized_start=2995
+  _globals['_TALKPRESSED']._serialized_end=3032
+  _globals['_TALKRELEASED']._serialized_start=3034
+  _globals['_TALKRELEASED']._serialized_end=3072
+  _globals['_RUNHEARD']._serialized_start=3074
+  _globals['_RUNHEARD']._serialized_end=3125
+  _globals['_SPECULATIONENDED']._serialized_start=3128
+  _globals['_SPECULATIONENDED']._serialized_end=3312
+  _globals['_PLAYOUTPAUSE']._serialized_start=3314
+  _globals['_PLAYOUTPAUSE']._serialized_end=3328
+  _globals['_PLAYOUTRESUME']._serialized_start=3330
+  _globals['_PLAYOUTRESUME']._serialized_end=3345
+  _globals['_PLAYOUTFLUSH']._serialized_start=3347
+  _globals['_PLAYOUTFLUSH']._serialized_end=3361
+  _globals['_PLAYOUTPOSITION']._serialized_start=3363
+  _globals['_PLAYOUTPOSITION']._serialized_end=3404
+  _globals['_RUNAUDIOEND']._serialized_start=3406
+  _globals['_RUNAUDIOEND']._serialized_end=3442
+  _globals['_SEGMENTMARK']._serialized_start=3444
+  _globals['_SEGMENTMARK']._serialized_end=3508
+  _globals['_TURNLATENCY']._serialized_start=3511
+  _globals['_TURNLATENCY']._serialized_end=3874
 # @@protoc_insertion_point(module_scope)

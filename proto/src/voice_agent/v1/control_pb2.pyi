@@ -45,6 +45,8 @@ class _EndCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EndCause.Val
     """The operator or a signal ended it."""
     END_CAUSE_INTERNAL: _EndCause.ValueType  # 7
     """A defect; the failure says more."""
+    END_CAUSE_REFUSED: _EndCause.ValueType  # 8
+    """The call was not taken; the failure says why."""
 
 class EndCause(_EndCause, metaclass=_EndCauseEnumTypeWrapper):
     """Why a call ended."""
@@ -65,6 +67,8 @@ END_CAUSE_SHUTDOWN: EndCause.ValueType  # 6
 """The operator or a signal ended it."""
 END_CAUSE_INTERNAL: EndCause.ValueType  # 7
 """A defect; the failure says more."""
+END_CAUSE_REFUSED: EndCause.ValueType  # 8
+"""The call was not taken; the failure says why."""
 Global___EndCause: _TypeAlias = EndCause  # noqa: Y015
 
 class _Phase:
@@ -266,6 +270,7 @@ class Control(_message.Message):
     TALK_RELEASED_FIELD_NUMBER: _builtins.int
     RUN_HEARD_FIELD_NUMBER: _builtins.int
     SPECULATION_ENDED_FIELD_NUMBER: _builtins.int
+    SEGMENT_MARK_FIELD_NUMBER: _builtins.int
     SESSION_CONFIGURE_FIELD_NUMBER: _builtins.int
     SESSION_READY_FIELD_NUMBER: _builtins.int
     SPEECH_STARTED_FIELD_NUMBER: _builtins.int
@@ -362,6 +367,10 @@ class Control(_message.Message):
     @_builtins.property
     def speculation_ended(self) -> Global___SpeculationEnded:
         """Orchestrator to edge, once per reply that was begun before its turn was committed. Nothing follows."""
+
+    @_builtins.property
+    def segment_mark(self) -> Global___SegmentMark:
+        """Orchestrator to edge, once per segment of a run whose last sample was sent. Nothing follows."""
 
     @_builtins.property
     def session_configure(self) -> _speech_pb2.SessionConfigure:
@@ -463,6 +472,7 @@ class Control(_message.Message):
         talk_released: Global___TalkReleased | None = ...,
         run_heard: Global___RunHeard | None = ...,
         speculation_ended: Global___SpeculationEnded | None = ...,
+        segment_mark: Global___SegmentMark | None = ...,
         session_configure: _speech_pb2.SessionConfigure | None = ...,
         session_ready: _speech_pb2.SessionReady | None = ...,
         speech_started: _speech_pb2.SpeechStarted | None = ...,
@@ -481,11 +491,11 @@ class Control(_message.Message):
         end_of_turn_scored: _speech_pb2.EndOfTurnScored | None = ...,
         tool_requested: _generation_pb2.ToolRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "dtmf", "talk_pressed", "talk_released", "run_heard", "speculation_ended", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close", "score_end_of_turn", "end_of_turn_scored", "tool_requested"]  # noqa: Y015
+    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "dtmf", "talk_pressed", "talk_released", "run_heard", "speculation_ended", "segment_mark", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close", "score_end_of_turn", "end_of_turn_scored", "tool_requested"]  # noqa: Y015
     _WhichOneofArgType_arm: _TypeAlias = _typing.Literal["arm", b"arm"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_arm) -> _WhichOneofReturnType_arm | None: ...
 
@@ -517,8 +527,13 @@ class CallOpen(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     CALLER_FORMAT_FIELD_NUMBER: _builtins.int
     AGENT_FORMAT_FIELD_NUMBER: _builtins.int
+    CALLER_ID_FIELD_NUMBER: _builtins.int
     profile: _builtins.str
     """Name of the agent profile, for example "dental_receptionist"; required."""
+    caller_id: _builtins.str
+    """Who calls, as the edge knows it (a telephone number, an account), at most 128 characters; may be empty. Records of
+    the call are kept, exported and erased under it.
+    """
     @_builtins.property
     def caller_format(self) -> _audio_pb2.AudioFormat:
         """Format of the caller's sound; absent when the caller only types."""
@@ -533,10 +548,11 @@ class CallOpen(_message.Message):
         profile: _builtins.str = ...,
         caller_format: _audio_pb2.AudioFormat | None = ...,
         agent_format: _audio_pb2.AudioFormat | None = ...,
+        caller_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent_format", b"agent_format", "caller_format", b"caller_format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_format", b"agent_format", "caller_format", b"caller_format", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_format", b"agent_format", "caller_format", b"caller_format", "caller_id", b"caller_id", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,21 +613,27 @@ class CallEnded(_message.Message):
 
     CAUSE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     cause: Global___EndCause.ValueType
     """Why; required."""
     @_builtins.property
     def failure(self) -> _failure_pb2.Failure:
         """Present when the cause is a failure."""
 
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """How long to wait before the same call is tried again; absent when there is nothing to say about it."""
+
     def __init__(
         self,
         *,
         cause: Global___EndCause.ValueType = ...,
         failure: _failure_pb2.Failure | None = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "failure", b"failure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "failure", b"failure", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -899,6 +921,32 @@ class RunAudioEnd(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunAudioEnd: _TypeAlias = RunAudioEnd  # noqa: Y015
+
+@_typing.final
+class SegmentMark(_message.Message):
+    """All sound of a segment of the run in the envelope was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_INDEX_FIELD_NUMBER: _builtins.int
+    END_OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    segment_index: _builtins.int
+    """The segment, counted from 0 in the run; its words came as Transcript."""
+    end_offset_samples: _builtins.int
+    """Where it ends: samples of the run, one past its last one."""
+    def __init__(
+        self,
+        *,
+        segment_index: _builtins.int = ...,
+        end_offset_samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset_samples", b"end_offset_samples", "segment_index", b"segment_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SegmentMark: _TypeAlias = SegmentMark  # noqa: Y015
 
 @_typing.final
 class TurnLatency(_message.Message):

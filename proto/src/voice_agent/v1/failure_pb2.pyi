@@ -113,6 +113,8 @@ class _FailureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failure
     """The model asked for a tool the profile does not have."""
     FAILURE_REASON_TOOL_FAILED: _FailureReason.ValueType  # 18
     """A tool answered with an error or could not be reached."""
+    FAILURE_REASON_RATE_EXCEEDED: _FailureReason.ValueType  # 19
+    """The peer sends more than its share: sound faster than it is spoken, or messages without measure."""
 
 class FailureReason(_FailureReason, metaclass=_FailureReasonEnumTypeWrapper):
     """Why something failed. A closed list: both ends refuse a value they do not know."""
@@ -155,6 +157,8 @@ FAILURE_REASON_TOOL_UNKNOWN: FailureReason.ValueType  # 17
 """The model asked for a tool the profile does not have."""
 FAILURE_REASON_TOOL_FAILED: FailureReason.ValueType  # 18
 """A tool answered with an error or could not be reached."""
+FAILURE_REASON_RATE_EXCEEDED: FailureReason.ValueType  # 19
+"""The peer sends more than its share: sound faster than it is spoken, or messages without measure."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 
 @_typing.final

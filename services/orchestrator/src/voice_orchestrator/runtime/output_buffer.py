@@ -65,6 +65,15 @@ class RunEnd:
     total_samples: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """All sound of a segment has left; `end_samples` is one past its last sample in the run."""
+
+    run_id: int
+    segment_index: int
+    end_samples: int
+
+
 class OutputBuffer:
     """Sound of the live run. Run ids grow; everything up to the last ended one is refused.
 
@@ -75,6 +84,7 @@ class OutputBuffer:
         self._frame_samples = frame_samples
         self._run: _RunSound | None = None
         self._ended_run_id = 0
+        self._marks: list[Mark] = []
         self.dropped_samples = 0
 
     # --- from inference
@@ -102,7 +112,7 @@ class OutputBuffer:
         for bounds in run.segments:
             if bounds.index == segment_index and bounds.end is None:
                 bounds.end = run.received
-        return _newly_played(run)
+        return self._newly_played(run)
 
     # --- from the session core
 
@@ -121,8 +131,9 @@ class OutputBuffer:
     def end(self, run_id: int) -> None:
         """Drops what is left of the run and refuses what comes later."""
         if self._run is not None and self._run.id <= run_id:
-            self.dropped_samples += self._run.received - self._run.taken
+            self.dropped_samples += self.waiting_samples
             self._run = None
+            self._marks = []
         self._ended_run_id = max(self._ended_run_id, run_id)
 
     def close(self, run_id: int) -> None:
@@ -161,8 +172,27 @@ class OutputBuffer:
             offset_samples=offset,
             pcm=pcm,
             started=tuple(started),
-            played=_newly_played(run),
+            played=self._newly_played(run),
         )
+
+    def take_marks(self) -> list[Mark]:
+        """The segments that left completely since this was asked before."""
+        marks, self._marks = self._marks, []
+        return marks
+
+    @property
+    def waiting_samples(self) -> int:
+        """Sound of the live run that is here and has not left."""
+        return self._run.received - self._run.taken if self._run is not None else 0
+
+    def _newly_played(self, run: _RunSound) -> tuple[int, ...]:
+        played = []
+        for bounds in run.segments:
+            if bounds.started and not bounds.played and bounds.end is not None and bounds.end <= run.taken:
+                bounds.played = True
+                played.append(bounds.index)
+                self._marks.append(Mark(run_id=run.id, segment_index=bounds.index, end_samples=bounds.end))
+        return tuple(played)
 
     def _live(self, run_id: int) -> _RunSound | None:
         """The run's sound, made when the run is new; None when it has ended."""
@@ -173,12 +203,3 @@ class OutputBuffer:
                 self.end(self._run.id)
             self._run = _RunSound(run_id)
         return self._run if self._run.id == run_id else None
-
-
-def _newly_played(run: _RunSound) -> tuple[int, ...]:
-    played = []
-    for bounds in run.segments:
-        if bounds.started and not bounds.played and bounds.end is not None and bounds.end <= run.taken:
-            bounds.played = True
-            played.append(bounds.index)
-    return tuple(played)

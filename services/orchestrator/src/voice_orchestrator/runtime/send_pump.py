@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from voice_contract.audio import FRAME_MS, SAMPLE_BYTES, SAMPLE_RATE_HZ
-from voice_contract.messages import Audio, Payload, RunAudioEnd
+from voice_contract.messages import Audio, Payload, RunAudioEnd, SegmentMark
 from voice_orchestrator.runtime.clock import TIMER_SLACK_S, SessionClock
 from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.output_buffer import Frame, OutputBuffer
@@ -96,6 +96,7 @@ class SendPump:
     async def _send_sound(self) -> float | None:
         """Sends what is due; gives the time until more is, None when there is nothing to wait for."""
         while not self._silenced and not self._controls:
+            await self._send_marks()
             wait_s = self._next_due_s - LEAD_S - self._clock.now_s()
             if wait_s > TIMER_SLACK_S:
                 return wait_s
@@ -107,6 +108,11 @@ class SendPump:
             else:
                 await self._edge.send(RunAudioEnd(total_samples=item.total_samples), item.run_id)
         return None
+
+    async def _send_marks(self) -> None:
+        for mark in self._buffer.take_marks():
+            message = SegmentMark(segment_index=mark.segment_index, end_offset_samples=mark.end_samples)
+            await self._edge.send(message, mark.run_id)
 
     async def _send_frame(self, frame: Frame) -> None:
         now_s = self._clock.now_s()
