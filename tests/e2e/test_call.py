@@ -133,10 +133,10 @@ def test_a_cough_is_not_an_answerable_turn_and_the_exit_code_says_so(node: Runni
     assert "not answered" in done.out
 
 
-def start_call(node: RunningNode, out: Path) -> "subprocess.Popen[str]":
+def start_call(node: RunningNode, out: Path, profile: str = "dental_receptionist") -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [
-            program("voice-orchestrator"), "call", str(ORDER), str(TIME), "--profile=dental_receptionist",
+            program("voice-orchestrator"), "call", str(ORDER), str(TIME), f"--profile={profile}",
             f"--inference={node.grpc}", f"--out={out}",
         ],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -179,8 +179,12 @@ def test_a_node_that_dies_ends_the_call_with_reports_and_a_reason(tmp_path: Path
 
 def test_a_call_goes_on_with_the_node_that_takes_the_place_of_a_dead_one(tmp_path: Path) -> None:
     out = tmp_path / "calls"
+    # A node needs seconds to load its models, on a busy machine more than a caller would be let wait for.
+    patient = tmp_path / "patient.yaml"
+    usual = (ROOT / "configs/agent_profiles/dental_receptionist.yaml").read_text(encoding="utf-8")
+    patient.write_text(f"{usual}deadlines:\n  connect_ms: 60000\n", encoding="utf-8")
     with running_node(tmp_path) as first:
-        process = start_call(first, out)
+        process = start_call(first, out, str(patient))
         wait_for_line(process, "RESPONDING")
         first.process.kill()
         first.process.wait()
