@@ -45,6 +45,7 @@ class AskingStream:
         self._node = node
         self._inner = inner
         self.ready = inner.ready
+        self.address = inner.address
 
     async def send(self, payload: m.Payload, run_id: int = 0) -> None:
         await self._inner.send(payload, run_id)

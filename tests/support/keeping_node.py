@@ -12,6 +12,7 @@ class KeepingNode:
     def __init__(self) -> None:
         self._sequencer = EventSequencer("test", lambda: 0)
         self.ready = SessionReady(scores_end_of_turn=True)
+        self.address = "keeping"
         self.sent: list[Payload] = []
         self.taking = asyncio.Event()
         self.taking.set()

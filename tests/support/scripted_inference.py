@@ -68,6 +68,7 @@ class ScriptedStream:
         self._next_samples: int | None = None
         self._segmenter = SpeechSegmenter(configure.vad, WINDOW_SAMPLES) if configure.vad else None
         self.ready = m.SessionReady()
+        self.address = "scripted"
         self.sent: list[tuple[Payload, int]] = []
         self.closed = False
         self.silent = False

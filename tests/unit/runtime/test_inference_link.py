@@ -29,6 +29,7 @@ class TalkingNode:
 
     def __init__(self, ready: m.SessionReady) -> None:
         self.ready = ready
+        self.address = "talking"
         self._sequencer = EventSequencer("test", lambda: 0)
         self.says: asyncio.Queue[m.Event] = asyncio.Queue(100)
 

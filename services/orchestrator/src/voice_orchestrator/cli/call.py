@@ -30,6 +30,14 @@ from voice_orchestrator.profiles.loader import find_profile
 @click.option("--profile", "-p", required=True, help="Agent profile: a name or a file.")
 @inference_option
 @click.option(
+    "--connect",
+    metavar="HOST:PORT",
+    envvar="VOICE_AGENT_CONNECT",
+    default="",
+    help="Bring the call to this orchestrator instead of hosting it here.",
+)
+@click.option("--token", envvar="VOICE_AGENT_TOKEN", default="", help="Shown to that orchestrator.")
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("out/calls"),
@@ -49,6 +57,8 @@ def call(
     scenario: Path | None,
     profile: str,
     inference: str,
+    connect: str,
+    token: str,
     out: Path,
     overlap: float | None,
     as_json: bool,
@@ -71,7 +81,14 @@ def call(
     console = Console(stderr=as_json, highlight=False)
     view = None if as_json or quiet else ConversationView(console)
     settings = CallSettings(
-        profile=loaded, sounds=sounds, scenario=story, inference=inference, out=out, overlap_s=overlap
+        profile=loaded,
+        sounds=sounds,
+        scenario=story,
+        inference=inference,
+        connect=connect,
+        token=token,
+        out=out,
+        overlap_s=overlap,
     )
     try:
         result = uvloop.run(run_call(settings, view, lambda line: click.echo(line, err=True)))

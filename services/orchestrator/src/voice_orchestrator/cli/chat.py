@@ -14,18 +14,13 @@ from voice_contract.messages import CallEnded
 from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
 from voice_operations.operator_error import OperatorError
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
-from voice_orchestrator.cli.call_setup import set_up_call
 from voice_orchestrator.cli.inference_option import inference_option, reach
 from voice_orchestrator.cli.interrupts import Interrupts
 from voice_orchestrator.cli.stdin_lines import stdin_lines
 from voice_orchestrator.console.conversation import ChatView
 from voice_orchestrator.edges.text_edge import TextEdge, keys_of
 from voice_orchestrator.profiles.loader import LoadedProfile, find_profile
-from voice_orchestrator.runtime.accept import receive_open
-from voice_orchestrator.runtime.clock import SessionClock
-from voice_orchestrator.runtime.edge_pair import edge_pair
-from voice_orchestrator.runtime.grpc_inference import GrpcConnector
-from voice_orchestrator.runtime.session_runtime import SessionOutcome, SessionRuntime
+from voice_orchestrator.service.local_call import LocalCall
 
 QUIT: Final = "/quit"
 
@@ -56,42 +51,30 @@ def chat(profile: str, inference: str, speech: Path | None, out: Path) -> None:
 
 async def _chat(profile: LoadedProfile, inference: str, speech: Path | None, out: Path) -> int:
     await reach(inference, lambda line: click.echo(line, err=True))
-    setup = await asyncio.to_thread(set_up_call, profile, out)
-    clock = SessionClock()
-    session_end, edge_end = edge_pair(setup.session_id, clock.monotonic_us)
-    connector = GrpcConnector(inference, clock)
-    runtime = SessionRuntime(
-        setup.session_id, setup.policy, session_end, connector, clock, setup.journal, tools=setup.tools
-    )
+    call = LocalCall(profile, inference, out)
     recording = StereoRecording() if speech is not None else None
     interactive = sys.stdin.isatty()
     view = ChatView(Console(highlight=False))
     edge = TextEdge(
-        edge_end,
-        clock,
+        call.edge,
+        call.clock,
         _lines(interactive),
         recording,
         profile.name,
-        greets=bool(setup.policy.greeting),
+        greets=bool(profile.profile.greeting),
         listeners=[view],
     )
 
-    async def serve() -> SessionOutcome:
-        return await runtime.run(await receive_open(session_end))
-
-    interrupts = Interrupts(runtime.request_shutdown)
+    interrupts = Interrupts(call.end)
     try:
         with interrupts:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(serve(), name="session")
-                chatting = group.create_task(edge.run(), name="edge")
+            await call.make(edge.run())
     finally:
-        await asyncio.to_thread(setup.journal.close)
         if speech is not None and recording is not None:
             await asyncio.to_thread(recording.save, speech)
     if interactive:
         click.echo()
-    return _exit_code(interrupts.count, chatting.result(), edge.unanswered)
+    return _exit_code(interrupts.count, edge.ended, edge.unanswered)
 
 
 def _exit_code(interrupts: int, ended: CallEnded | None, unanswered: int) -> int:

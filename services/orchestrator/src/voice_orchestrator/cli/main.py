@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "doctor": "Check this machine and say what to do.",
     "profiles": "List, check and show agent profiles.",
     "replay": "Fold a journal again and compare every command.",
+    "serve": "Take calls from edges.",
 }
 
 

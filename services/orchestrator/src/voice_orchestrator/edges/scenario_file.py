@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from voice_operations.settings_file import SettingsError, read_settings
 from voice_orchestrator.audio_files.wav_reader import CallerSound, read_sound
@@ -30,6 +30,13 @@ class StepKeys(_Section):
     after_ms: int | None = Field(default=None, ge=0, le=MS_MAX, description="So long after the step before")
     give_up_ms: int = Field(default=Moment().give_up_ms, ge=100, le=MS_MAX, description="Begin then all the same")
     gain_db: float = Field(default=0.0, ge=-60.0, le=40.0, description="Louder or softer than the file")
+
+    @field_validator("play")
+    @classmethod
+    def _file_name(cls, play: str | None) -> str | None:
+        if play is not None and not play.isprintable():
+            raise ValueError("must be the name of a file")
+        return play
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:

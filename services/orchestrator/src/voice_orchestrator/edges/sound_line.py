@@ -83,9 +83,13 @@ class SoundLine:
         format_ = AudioFormat()
         await self._end.send(CallOpen(profile=self._profile, caller_format=format_, agent_format=format_))
         try:
-            self._notify(await self._end.receive())
+            first = await self._end.receive()
         except EdgeGoneError:
             return None
+        self._notify(first)
+        self.progress.accept(first)
+        if self.progress.ended is not None:
+            return self.progress.ended
         self._origin_s = self._clock.now_s()
         await run_edge_tasks(listen=self._listen(), keep_time=self._microphone(), act=act())
         self.speaker.advance(self.playout.now_samples())

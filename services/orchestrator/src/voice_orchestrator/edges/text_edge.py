@@ -72,6 +72,11 @@ class TextEdge:
         self._progress = CallProgress(clock, lambda: not self.speaker.idle)
         self.unanswered = 0
 
+    @property
+    def ended(self) -> CallEnded | None:
+        """How the call ended; None while it has not, or when the session went away without saying."""
+        return self._progress.ended
+
     async def run(self) -> CallEnded | None:
         """Chats until the lines end; gives how the call ended, None when the session went away without saying."""
         wanted = AudioFormat() if self._recording is not None else None

@@ -1,7 +1,8 @@
-"""The only place of the orchestrator that reads a clock."""
+"""The only place of the orchestrator that reads a clock or draws an id."""
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -32,6 +33,11 @@ class SessionClock:
     async def sleep_until_s(self, at_s: float) -> None:
         """Sleeps until `now_s` is `at_s`; gives way to other tasks even when that has passed."""
         await asyncio.sleep(max(0.0, at_s - self.now_s()))
+
+
+def new_session_id() -> str:
+    """An id nobody can guess or meet again: 48 random bits."""
+    return uuid.uuid4().hex[:12]
 
 
 def wall_time() -> datetime:

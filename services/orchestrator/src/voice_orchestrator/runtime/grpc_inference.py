@@ -30,6 +30,7 @@ class GrpcStream:
         self._sequencer = EventSequencer(session_id, clock.monotonic_us)
         self._guard = SequenceGuard()
         self.ready = SessionReady()
+        self.address = address
 
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         """See InferenceStream."""
@@ -76,8 +77,33 @@ class GrpcStream:
         return StreamLostError(FailureReason.INFERENCE_LOST, f"{self._address}: {code.name} {details or ''}".strip())
 
 
+async def open_stream(
+    address: str, session_id: str, configure: SessionConfigure, clock: SessionClock, deadline_s: float = OPEN_DEADLINE_S
+) -> GrpcStream:
+    """A stream whose node took the session within `deadline_s`; raises StreamLostError."""
+    stream = GrpcStream(address, session_id, clock)
+    try:
+        async with asyncio.timeout(deadline_s):
+            await stream.send(configure)
+            first = (await stream.receive()).payload
+    except TimeoutError:
+        await stream.close()
+        detail = f"{address} did not answer within {deadline_s:g} s"
+        raise StreamLostError(FailureReason.INFERENCE_LOST, detail) from None
+    except BaseException:
+        await stream.close()
+        raise
+    if isinstance(first, SessionReady):
+        stream.ready = first
+        return stream
+    await stream.close()
+    if isinstance(first, Failure):
+        raise StreamLostError(first.reason, f"{address}: {first.detail}")
+    raise StreamLostError(FailureReason.INVALID_MESSAGE, f"{address} did not begin with session_ready")
+
+
 class GrpcConnector:
-    """Opens streams to one inference node on loopback."""
+    """Opens streams to one inference node."""
 
     def __init__(self, address: str, clock: SessionClock) -> None:
         self._address = address
@@ -85,25 +111,7 @@ class GrpcConnector:
 
     async def open(self, session_id: str, configure: SessionConfigure) -> GrpcStream:
         """See InferenceConnector."""
-        stream = GrpcStream(self._address, session_id, self._clock)
-        try:
-            async with asyncio.timeout(OPEN_DEADLINE_S):
-                await stream.send(configure)
-                first = (await stream.receive()).payload
-        except TimeoutError:
-            await stream.close()
-            detail = f"{self._address} did not answer within {OPEN_DEADLINE_S:.0f} s"
-            raise StreamLostError(FailureReason.INFERENCE_LOST, detail) from None
-        except BaseException:
-            await stream.close()
-            raise
-        if isinstance(first, SessionReady):
-            stream.ready = first
-            return stream
-        await stream.close()
-        if isinstance(first, Failure):
-            raise StreamLostError(first.reason, f"{self._address}: {first.detail}")
-        raise StreamLostError(FailureReason.INVALID_MESSAGE, f"{self._address} did not begin with session_ready")
+        return await open_stream(self._address, session_id, configure, self._clock)
 
 
 async def describe(address: str, deadline_s: float) -> NodeDescription:
@@ -113,6 +121,9 @@ async def describe(address: str, deadline_s: float) -> NodeDescription:
         try:
             return decode_description(await stub.Describe(describe_request(), timeout=deadline_s))
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                detail = f"the inference node at {address} did not answer within {deadline_s:g} s"
+                raise StreamLostError(FailureReason.PEER_SILENT, detail) from error
             detail = f"no inference node at {address}"
             raise StreamLostError(FailureReason.INFERENCE_LOST, detail) from error
         except VoiceAgentError as error:

@@ -94,6 +94,8 @@ class InferenceLink:
         self._sounded: tuple[int, int] = (0, -1)
         self._over = False
         self.dropped_frames = 0
+        self.node = ""
+        """Address of the node the session is on; empty while it has none."""
 
     # --- from the reducer loop and the receive pump; never wait
 
@@ -147,6 +149,7 @@ class InferenceLink:
     async def _converse(self, stream: InferenceStream) -> None:
         self._outbox = _Outbox()
         self._closed.clear()
+        self.node = stream.address
         await self._mailbox.put(
             events.InferenceReady(at_ms=self._clock.now_ms(), scores_end_of_turn=stream.ready.scores_end_of_turn)
         )
@@ -160,6 +163,7 @@ class InferenceLink:
         finally:
             self.dropped_frames += self._outbox.dropped_frames
             self._outbox = None
+            self.node = ""
 
     async def _write(self, stream: InferenceStream, outbox: _Outbox) -> None:
         while True:

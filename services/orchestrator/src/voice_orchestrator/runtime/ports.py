@@ -42,6 +42,10 @@ class InferenceStream(Protocol):
     def ready(self) -> SessionReady:
         """What the node said when it took the session."""
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the node."""
+
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         """Sends an event; raises StreamLostError."""
 

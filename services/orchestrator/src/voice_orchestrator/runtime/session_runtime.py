@@ -81,6 +81,11 @@ class SessionRuntime:
         self._tools = ToolRunner(session_id, tools or NoTools(), self._mailbox, clock)
         self._monitor = Monitor(self._mailbox, clock, self._pump, journal)
 
+    @property
+    def node(self) -> str:
+        """Address of the inference node the session is on; empty while it has none."""
+        return self._link.node
+
     def request_shutdown(self) -> None:
         """Ends the call politely; to be called on the session's event loop."""
         if not self._mailbox.put_now(events.ShutdownRequested(at_ms=self._clock.now_ms())):

@@ -1,0 +1,121 @@
+"""`voice-orchestrator serve`: the orchestrator as a process."""
+
+import asyncio
+import faulthandler
+import os
+import signal
+from pathlib import Path
+
+import click
+import uvloop
+
+from voice_operations.command_line import EXIT_INTERRUPTED
+from voice_operations.grpc_guard import GrpcGuard
+from voice_operations.operator_error import OperatorError
+from voice_orchestrator.cli.inference_option import DEFAULT_ADDRESS
+from voice_orchestrator.profiles.loader import LoadedProfile, known_profiles, load_profile
+from voice_orchestrator.service.call_folder import FolderKeeper
+from voice_orchestrator.service.server import Service, ServiceSettings
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:50051",
+    envvar="VOICE_AGENT_LISTEN",
+    show_default=True,
+    help="gRPC address for edges; port 0 takes a free one.",
+)
+@click.option(
+    "--inference",
+    metavar="HOST:PORT[,...]",
+    default=DEFAULT_ADDRESS,
+    envvar="VOICE_AGENT_INFERENCE",
+    show_default=True,
+    help="Inference nodes. A name with several addresses stands for as many nodes.",
+)
+@click.option(
+    "--profiles",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="VOICE_AGENT_PROFILES",
+    help="Folder of agent profiles.  [default: configs/agent_profiles]",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/sessions"),
+    envvar="VOICE_AGENT_DATA",
+    show_default=True,
+    help="Where the records of calls are kept.",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    envvar="VOICE_AGENT_SESSIONS",
+    show_default=True,
+    help="Calls at the same time.",
+)
+@click.option(
+    "--sessions-per-peer", type=click.IntRange(1, 10_000), help="Of those, calls of one edge.  [default: all]"
+)
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0, 86_400),
+    default=300.0,
+    show_default=True,
+    help="Time left to running calls after SIGTERM.",
+)
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path), help="Written with the address once listening, removed at the end."
+)
+def serve(
+    listen: str,
+    inference: str,
+    profiles: Path | None,
+    data: Path,
+    sessions: int,
+    sessions_per_peer: int | None,
+    drain_seconds: float,
+    ready_file: Path | None,
+) -> None:
+    """Take calls from edges until SIGTERM or Ctrl-C, then let running ones finish; a second one ends at once."""
+    # kill -USR1 shows what every thread is doing.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    settings = ServiceSettings(
+        listen=listen,
+        inference=tuple(part.strip() for part in inference.split(",") if part.strip()),
+        sessions=sessions,
+        sessions_per_peer=sessions_per_peer or sessions,
+        drain_s=drain_seconds,
+        ready_file=ready_file,
+    )
+    loaded = _load(profiles)
+    uvloop.run(_run(settings, loaded, data))
+
+
+def _load(folder: Path | None) -> dict[str, LoadedProfile]:
+    known = known_profiles((folder,) if folder is not None else None)
+    if not known:
+        raise OperatorError("there are no agent profiles; name a folder that has some with --profiles")
+    return {name: load_profile(path) for name, path in known.items()}
+
+
+async def _run(settings: ServiceSettings, profiles: dict[str, LoadedProfile], data: Path) -> int:
+    # Made here, because a gRPC server belongs to the loop that runs when it is made.
+    service = Service(settings, profiles, FolderKeeper(data), GrpcGuard.open(), click.echo)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(EXIT_INTERRUPTED)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await service.run(stop)
+    except* OSError as errors:
+        raise OperatorError(f"{errors.exceptions[0]}; choose another address with --listen") from errors

@@ -1,0 +1,108 @@
+"""Composition root of `voice-orchestrator serve`: nodes, host and faces put together, started, drained and stopped."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from voice_operations.grpc_guard import GrpcGuard
+from voice_orchestrator.profiles.loader import LoadedProfile
+from voice_orchestrator.reports.json_document import write_json
+from voice_orchestrator.runtime.grpc_inference import describe, open_stream
+from voice_orchestrator.runtime.node_pool import NodePool
+from voice_orchestrator.service.call_host import CallHost, RecordKeeper
+from voice_orchestrator.service.edge_server import EdgeServer
+from voice_orchestrator.service.edge_servicer import EdgeServicer
+from voice_orchestrator.service.inference_nodes import InferenceNodes
+
+WATCH_EVERY_S: Final = 0.25
+"""How often health follows whether calls are taken."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """What the command line says."""
+
+    listen: str
+    inference: tuple[str, ...]
+    sessions: int
+    sessions_per_peer: int
+    drain_s: float
+    ready_file: Path | None
+
+
+class Service:
+    """One orchestrator. `say` is told about progress, for people."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        profiles: Mapping[str, LoadedProfile],
+        keeper: RecordKeeper,
+        guard: GrpcGuard,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._say = say
+        self._pool = NodePool(settings.inference, describe, open_stream)
+        self.host = CallHost(
+            profiles,
+            InferenceNodes(self._pool),
+            keeper,
+            slots=settings.sessions,
+            slots_per_peer=settings.sessions_per_peer,
+        )
+        self._guard = guard
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Serves until `stop` is set, then drains; gives how many calls the drain had to end. Raises OSError."""
+        async with asyncio.TaskGroup() as calls, asyncio.TaskGroup() as group:
+            server = EdgeServer(self._settings.listen, EdgeServicer(self.host, calls), self._guard)
+            address = f"{self._settings.listen.rpartition(':')[0]}:{await server.start()}"
+            tasks = [
+                group.create_task(self._pool.run(), name="node-pool"),
+                group.create_task(self._follow_health(server), name="health"),
+            ]
+            try:
+                self._say(f"listening on {address}, inference at {', '.join(self._settings.inference)}")
+                self._write_ready_file(address)
+                await stop.wait()
+                return await self._drain(server)
+            finally:
+                self._remove_ready_file()
+                await server.stop()
+                for task in tasks:
+                    task.cancel()
+
+    async def _follow_health(self, server: EdgeServer) -> None:
+        """Ready while calls are taken; a node that is not there yet is waited for."""
+        said: bool | None = None
+        while True:
+            accepting = self.host.accepting
+            if accepting is not said:
+                await server.set_serving(accepting)
+                if said is not None or accepting:
+                    self._say("calls are taken" if accepting else "no calls are taken: no inference node is there")
+                said = accepting
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _drain(self, server: EdgeServer) -> int:
+        self.host.admission.draining = True
+        await server.set_serving(False)
+        running = len(self.host.sessions())
+        if running:
+            self._say(f"draining: {running} calls may go on for {self._settings.drain_s:g} s")
+        return await self.host.drain(self._settings.drain_s)
+
+    def _write_ready_file(self, address: str) -> None:
+        if self._settings.ready_file is not None:
+            write_json(self._settings.ready_file, {"grpc": address})
+
+    def _remove_ready_file(self) -> None:
+        if self._settings.ready_file is not None:
+            self._settings.ready_file.unlink(missing_ok=True)
