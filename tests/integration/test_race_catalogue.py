@@ -160,4 +160,4 @@ def test_r30_minutes_of_silence_bring_the_core_nothing_but_its_own_prompts() -> 
     quiet = policy(limits=CallLimits(idle_ms=600_000), away=AwayPolicy(prompts=()))
     line, outcome = on_the_line(quiet, story)
     assert [type(event) for event, _ in line.journal.records] == [e.CallOpened, e.InferenceReady, e.ShutdownRequested]
-    assert outcome.counters == {"agent_samples_dropped": 0, "caller_frames_dropped": 0}
+    assert outcome.counters == {"agent_samples_dropped": 0, "caller_samples_dropped": 0}

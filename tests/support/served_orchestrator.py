@@ -16,6 +16,7 @@ from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 from voice_orchestrator.runtime.grpc_inference import describe, open_stream
 from voice_orchestrator.runtime.node_pool import NodePool
+from voice_orchestrator.runtime.ports import EdgeGoneError
 from voice_orchestrator.service.call_folder import FolderKeeper
 from voice_orchestrator.service.call_host import CallHost
 from voice_orchestrator.service.edge_server import EdgeServer
@@ -84,15 +85,26 @@ class Caller:
     format: AudioFormat = field(default_factory=AudioFormat)
     seen: list[Event] = field(default_factory=list)
     sent_samples: int = 0
+    _arrived: "asyncio.Queue[Event | EdgeGoneError]" = field(default_factory=lambda: asyncio.Queue(10_000))
 
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         await self.stream.send(payload, run_id)
 
-    async def until(self, kind: type[P], timeout_s: float = 10.0) -> tuple[P, int]:
-        """The next payload of `kind` and its run id; sound meanwhile goes on as silence does not."""
+    async def listen(self) -> None:
+        """Reads as an edge does, whatever the test is doing, until the stream ends."""
+        try:
+            while True:
+                self._arrived.put_nowait(await self.stream.receive())
+        except EdgeGoneError as error:
+            self._arrived.put_nowait(error)
+
+    async def until(self, kind: type[P], timeout_s: float = 20.0) -> tuple[P, int]:
+        """The next payload of `kind` and its run id; raises EdgeGoneError when the stream ends before it."""
         async with asyncio.timeout(timeout_s):
             while True:
-                event = await self.stream.receive()
+                event = await self._arrived.get()
+                if isinstance(event, EdgeGoneError):
+                    raise event
                 self.seen.append(event)
                 if isinstance(event.payload, kind):
                     return event.payload, event.run_id
@@ -120,10 +132,12 @@ async def caller_of(
     """A caller who has asked for a call in the 16 kHz format unless another is given."""
     wanted = format_ or AudioFormat()
     async with edge_client(address, "", SessionClock().monotonic_us) as stream, asyncio.TaskGroup() as group:
-        beating = group.create_task(stream.beat())
+        caller = Caller(stream, wanted)
+        tasks = [group.create_task(stream.beat()), group.create_task(caller.listen())]
         try:
             if opens:
                 await stream.send(m.CallOpen(profile=profile, caller_format=wanted, agent_format=wanted))
-            yield Caller(stream, wanted)
+            yield caller
         finally:
-            beating.cancel()
+            for task in tasks:
+                task.cancel()

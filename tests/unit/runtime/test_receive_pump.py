@@ -29,7 +29,8 @@ from voice_contract.messages import (
     TranscriptKind,
 )
 from voice_orchestrator.runtime.clock import SessionClock
-from voice_orchestrator.runtime.inference_link import CALLER_FRAMES_MAX, InferenceLink
+from voice_orchestrator.runtime.inference_link import InferenceLink
+from voice_orchestrator.runtime.inference_outbox import CALLER_SOUND_MS_MAX
 from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
@@ -41,6 +42,8 @@ from voice_orchestrator.session.commands import ConnectInference
 
 CONFIGURE = SessionConfigure(caller_format=AudioFormat(), agent_format=None, language="en", voice="", vad=None)
 SETTLE_S = 0.0001
+
+CALLER_FRAMES_MAX = CALLER_SOUND_MS_MAX // FRAME_MS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -203,20 +206,39 @@ def test_sound_that_a_slow_node_missed_is_counted() -> None:
         rig.node.beat_s = 60.0
         await elapse(5.0)
         assert [type(event).__name__ for event in await rig.told()] == ["InferenceLost"]
-        assert rig.link.dropped_frames == 15
+        assert rig.link.dropped_samples == 15 * FRAME_SAMPLES
 
     with_rig(story)
 
 
-def test_sound_without_a_node_is_dropped_and_never_heard_late() -> None:
+def test_sound_that_came_while_there_was_no_node_is_sent_to_the_next_one_and_then_the_core_is_told() -> None:
     async def story(rig: Rig) -> None:
         await rig.hear(20)
         rig.link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
         await rig.hear(5, first=20)
-        assert [audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound()][-4:] == [21, 22, 23, 24]
-        assert min(audio.offset_samples for audio in rig.node.sound()) >= 20 * FRAME_SAMPLES
+        assert [audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound()] == list(range(25))
+        (ready,) = await rig.told()
+        assert ready.at_ms > 20 * FRAME_MS
 
     with_rig(story, connected=False)
+
+
+def test_a_next_node_is_sent_the_open_turn_again_and_nothing_before_it() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.hear(150)
+        rig.link.keep_sound_from(150 * FRAME_SAMPLES)
+        await rig.hear(50, first=150)
+        before = len(rig.node.sound())
+        rig.node.beat_s = 60.0
+        await elapse(3.0)
+        assert [type(event).__name__ for event in await rig.told()] == ["InferenceLost"]
+        rig.node.beat_s = 0.25
+        rig.link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
+        await elapse(1.0)
+        again = [audio.offset_samples // FRAME_SAMPLES for audio in rig.node.sound()][before:]
+        assert again == list(range(150, 200))
+
+    with_rig(story)
 
 
 def test_an_edge_that_leaves_is_reported_once_and_the_pump_ends() -> None:

@@ -4,9 +4,10 @@ import pytest
 from support.session_script import SHORT_CALL, Script, names, only, policy
 
 from voice_contract.failures import FailureReason
-from voice_contract.messages import ChatRole, EndCause, Phase, PrimePrompt
+from voice_contract.messages import ChatRole, EndCause, Generate, Phase, PrimePrompt, ScoreEndOfTurn, Transcribe
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
+from voice_orchestrator.session.speech import sound_kept_from
 
 
 def test_opening_a_call_asks_for_a_node_that_hears_and_speaks() -> None:
@@ -103,11 +104,50 @@ def test_a_committed_turn_with_known_words_is_answered_by_the_next_node() -> Non
     assert "Generate" in names(script.do(e.InferenceReady, scores_end_of_turn=False))
 
 
-def test_a_turn_without_words_is_lost_with_its_node() -> None:
-    script = Script().open()
+def test_a_caller_who_speaks_while_the_node_is_lost_is_heard_by_the_next_one() -> None:
+    script = Script().open().after(1_000)
     script.start_speaking()
-    script.do(e.InferenceLost, reason=FailureReason.INFERENCE_LOST, detail="gone")
-    assert script.state.turn is None
+    script.after(500).lose_node()
+    assert script.all(Transcribe) == []
+    script.ready()
+    (asked,), turn = script.all(Transcribe), script.state.turn
+    assert turn is not None
+    assert (asked.start_offset_samples, asked.end_offset_samples) == (turn.start_offset_samples, 0)
+    assert sound_kept_from(script.state) == turn.start_offset_samples
+    script.after(50).start_speaking()
+    assert script.state.turn is not None
+    assert (script.state.turn.id, script.state.turn.speaking) == (turn.id, True)
+    script.after(500).stop_speaking()
+    script.transcribed("Are you open today?")
+    script.wait(500)
+    assert [message.text for message in script.all(Generate)[-1].messages][-1] == "Are you open today?"
+
+
+def test_a_pause_that_was_being_judged_when_the_node_was_lost_is_judged_again() -> None:
+    script = Script().open(scores=True).after(1_000)
+    script.start_speaking()
+    script.after(1_000).stop_speaking()
+    before = script.all(Transcribe)[-1]
+    script.after(10).lose_node()
+    script.do(e.InferenceReady, scores_end_of_turn=True)
+    again = script.all(Transcribe)[-1]
+    assert (again.start_offset_samples, again.end_offset_samples) == (
+        before.start_offset_samples,
+        before.end_offset_samples,
+    )
+    assert again.revision > before.revision
+    assert len(script.all(ScoreEndOfTurn)) == 2
+
+
+def test_nothing_is_asked_again_of_a_turn_that_was_typed_or_is_known() -> None:
+    script = Script().open()
+    assert sound_kept_from(script.state) is None
+    script.do(e.CallerTyped, text="Are you open?")
+    assert sound_kept_from(script.state) is None
+    script.lose_node()
+    script.ready()
+    assert script.all(Transcribe) == []
+    assert len(script.all(Generate)) == 2
 
 
 def test_no_node_in_time_ends_the_call() -> None:

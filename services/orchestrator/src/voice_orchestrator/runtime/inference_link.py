@@ -1,16 +1,17 @@
 """The session's way to an inference node: one stream at a time, both directions, translated to and from events."""
 
 import asyncio
-from collections import deque
 from typing import Final
 
 import structlog
 
 from voice_contract import messages as m
-from voice_contract.audio import FRAME_MS
+from voice_contract.audio import SAMPLE_BYTES, samples_from_ms
 from voice_contract.channel_options import HEARTBEAT_INTERVAL_MS, PEER_SILENT_AFTER_MS
 from voice_contract.failures import Failure, FailureReason, Stage
+from voice_orchestrator.runtime.caller_sound import CallerSound
 from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.inference_outbox import InferenceOutbox
 from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
@@ -19,52 +20,15 @@ from voice_orchestrator.runtime.send_pump import SendPump
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, InferenceMessage
 
-CALLER_FRAMES_MAX: Final = 500 // FRAME_MS
-"""Caller frames that may wait for the node; older ones are dropped and counted: nobody wants to be heard late."""
-
-CONTROL_MESSAGES_MAX: Final = 256
 CLOSE_DEADLINE_S: Final = 0.5
 
+RESEND_PAUSE_S: Final = 0.002
+"""Between resent frames of 20 ms: ten times as fast as speech, which the node's VAD keeps up with."""
+
+RESEND_PACED_SAMPLES: Final = samples_from_ms(5_000)
+"""The end of what is resent, in which VAD has to find onsets; what lies before belongs to a turn that is open anyway."""
+
 log = structlog.get_logger(__name__)
-
-
-class _Outbox:
-    """What waits for the node, in order: sound is bounded by age, control by number."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[m.Payload, int]] = deque()
-        self._frames = 0
-        self._wakeup = asyncio.Event()
-        self.dropped_frames = 0
-        self.overflowed = False
-
-    def put_audio(self, audio: m.Audio) -> None:
-        if self._frames >= CALLER_FRAMES_MAX:
-            oldest = next(item for item in self._waiting if isinstance(item[0], m.Audio))
-            self._waiting.remove(oldest)
-            self._frames -= 1
-            self.dropped_frames += 1
-        self._waiting.append((audio, 0))
-        self._frames += 1
-        self._wakeup.set()
-
-    def put(self, payload: m.Payload, run_id: int) -> None:
-        if len(self._waiting) - self._frames >= CONTROL_MESSAGES_MAX:
-            self.overflowed = True
-        else:
-            self._waiting.append((payload, run_id))
-        self._wakeup.set()
-
-    async def get(self) -> tuple[m.Payload, int]:
-        while not self._waiting:
-            if self.overflowed:
-                raise StreamLostError(FailureReason.PEER_SILENT, "the inference node reads nothing")
-            self._wakeup.clear()
-            await self._wakeup.wait()
-        payload, run_id = self._waiting.popleft()
-        if isinstance(payload, m.Audio):
-            self._frames -= 1
-        return payload, run_id
 
 
 class InferenceLink:
@@ -89,11 +53,13 @@ class InferenceLink:
         self._pump = pump
         # One request at a time: the core asks again only after it was told of a loss.
         self._requests: asyncio.Queue[ConnectInference] = asyncio.Queue(1)
-        self._outbox: _Outbox | None = None
+        self._outbox: InferenceOutbox | None = None
+        self._sound = CallerSound()
+        self._sound.hold(True)
         self._closed = asyncio.Event()
         self._sounded: tuple[int, int] = (0, -1)
         self._over = False
-        self.dropped_frames = 0
+        self.dropped_samples = 0
         self.node = ""
         """Address of the node the session is on; empty while it has none."""
 
@@ -109,9 +75,14 @@ class InferenceLink:
             self._outbox.put(message, run_id)
 
     def send_audio(self, audio: m.Audio) -> None:
-        """Sends caller sound; without a node it is dropped."""
+        """Sends caller sound; without a node it is kept for the next one, which it is sent at once."""
+        self._sound.append(audio)
         if self._outbox is not None:
             self._outbox.put_audio(audio)
+
+    def keep_sound_from(self, offset_samples: int | None) -> None:
+        """What of the caller's sound a next node would need: see CallerSound.keep_from."""
+        self._sound.keep_from(offset_samples)
 
     async def close(self) -> None:
         """Tells the node that the session is over; returns when it was told or there is none."""
@@ -147,7 +118,9 @@ class InferenceLink:
                 await self._mailbox.put(event)
 
     async def _converse(self, stream: InferenceStream) -> None:
-        self._outbox = _Outbox()
+        await self._resend(stream)
+        self._outbox = outbox = InferenceOutbox(self._clock)
+        self._sound.hold(False)
         self._closed.clear()
         self.node = stream.address
         await self._mailbox.put(
@@ -155,17 +128,28 @@ class InferenceLink:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(stream, self._outbox), name="link-writer")
+                group.create_task(self._write(stream, outbox), name="link-writer")
                 group.create_task(self._read(stream), name="link-reader")
-                group.create_task(self._beat(self._outbox), name="link-heartbeat")
+                group.create_task(self._beat(outbox), name="link-heartbeat")
         except* StreamLostError as lost:
             raise _first(lost) from None
         finally:
-            self.dropped_frames += self._outbox.dropped_frames
+            self.dropped_samples += outbox.dropped_samples
             self._outbox = None
             self.node = ""
+            self._sound.hold(True)
 
-    async def _write(self, stream: InferenceStream, outbox: _Outbox) -> None:
+    async def _resend(self, stream: InferenceStream) -> None:
+        """Sends what a lost node had heard of the open turn, and what nobody has heard yet, until all is sent."""
+        sent = -1
+        while frames := self._sound.frames(sent):
+            for frame in frames:
+                await stream.send(frame)
+                sent = frame.offset_samples + len(frame.pcm) // SAMPLE_BYTES
+                if sent > self._sound.end_samples - RESEND_PACED_SAMPLES:
+                    await asyncio.sleep(RESEND_PAUSE_S)
+
+    async def _write(self, stream: InferenceStream, outbox: InferenceOutbox) -> None:
         while True:
             payload, run_id = await outbox.get()
             await stream.send(payload, run_id)
@@ -173,7 +157,7 @@ class InferenceLink:
                 self._closed.set()
                 return
 
-    async def _beat(self, outbox: _Outbox) -> None:
+    async def _beat(self, outbox: InferenceOutbox) -> None:
         while True:
             outbox.put(m.Heartbeat(), 0)
             await asyncio.sleep(HEARTBEAT_INTERVAL_MS / 1_000)

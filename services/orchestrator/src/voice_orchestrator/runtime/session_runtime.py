@@ -34,6 +34,7 @@ from voice_orchestrator.session import events
 from voice_orchestrator.session.deadlines import next_deadline
 from voice_orchestrator.session.policy import SessionPolicy
 from voice_orchestrator.session.reducer import reduce
+from voice_orchestrator.session.speech import sound_kept_from
 from voice_orchestrator.session.state import initial_state
 
 FINISH_DEADLINE_S: Final = 0.5
@@ -173,6 +174,7 @@ class SessionRuntime:
                 end = command
             else:
                 self._execute(command)
+        self._link.keep_sound_from(sound_kept_from(self._state))
         self._pump.wake()
         self._monitor.arm(next_deadline(self._state))
         return end
@@ -217,7 +219,7 @@ class SessionRuntime:
 
     def _counters(self) -> dict[str, int]:
         counters = dict(sorted(self._ignored.items()))
-        counters["caller_frames_dropped"] = self._link.dropped_frames
+        counters["caller_samples_dropped"] = self._link.dropped_samples
         counters["agent_samples_dropped"] = self._buffer.dropped_samples
         return counters
 

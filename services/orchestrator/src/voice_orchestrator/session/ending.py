@@ -3,15 +3,15 @@
 from typing import Final
 
 from voice_contract.failures import RETRYABLE, Failure, Stage
-from voice_contract.messages import AudioFormat, ChatRole, EndCause, Phase, SessionConfigure
+from voice_contract.messages import AudioFormat, EndCause, Phase, SessionConfigure
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, EndCall
 from voice_orchestrator.session.hearing import abandon_run, prime, settle_flush
-from voice_orchestrator.session.history import with_entry
 from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import start_line
-from voice_orchestrator.session.state import RunStatus, Said
+from voice_orchestrator.session.state import Origin, RunStatus
 from voice_orchestrator.session.step import Step
+from voice_orchestrator.session.transcripts import LEAD_OUT_SAMPLES, request_final, request_score
 
 RECONNECT_DELAYS_MS: Final = (0, 100, 200, 400, 500)
 """Waits before the first, second, ... attempt to reach a node; the last one repeats."""
@@ -60,12 +60,13 @@ def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
     if step.policy.greeting and not step.state.greeted and step.turn is None:
         start_line(step, step.policy.greeting, LineKind.GREETING, None)
     step.change(greeted=True)
+    _ask_again(step)
     if step.turn is None:
         prime(step)
 
 
 def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
-    """The node is gone: what was heard stays heard, a turn whose words are known is answered by the next node."""
+    """The node is gone: what was heard stays heard, the caller's turn is answered by the next node."""
     if step.state.phase is Phase.CREATED:
         step.ignore("not_connected")
         return
@@ -82,20 +83,46 @@ def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
     unheard_greeting = run is not None and run.line is LineKind.GREETING and run.status is RunStatus.SILENT
     abandon_run(step)
     step.change(greeted=step.state.greeted and not unheard_greeting)
-    _keep_words(step)
+    _keep_turn(step)
     _connect(step)
 
 
-def _keep_words(step: Step) -> None:
-    """A turn whose words are known is answered by the next node; of another one what is known is remembered."""
+def _keep_turn(step: Step) -> None:
+    """A turn outlives its node. One whose words are not known waits for the next node, which is sent its sound again.
+
+    A caller who still speaks is heard by that node as one who goes on.
+    """
     turn = step.turn
     if turn is None:
         return
     if turn.text and not turn.speaking:
         step.change_turn(turn, score_deadline_ms=None, partial_pending=False)
         return
-    known = Said(role=ChatRole.USER, text=turn.known_words)
-    step.change(turn=None, history=with_entry(step.state.history, known))
+    step.change_turn(
+        turn,
+        speaking=False,
+        spoken_until_ms=step.now_ms if turn.speaking else turn.spoken_until_ms,
+        end_offset_samples=0 if turn.speaking else turn.end_offset_samples,
+        partial_pending=False,
+        partial_at_ms=None,
+        transcription_deadline_ms=None,
+        final_revision=0,
+        text=None,
+        failure=None,
+        score=None,
+        score_deadline_ms=None,
+    )
+
+
+def _ask_again(step: Step) -> None:
+    """Has the new node find the words its predecessor took with it."""
+    turn = step.turn
+    if turn is None or turn.settled:
+        return
+    known_end = turn.end_offset_samples
+    turn = request_final(step, turn, known_end + LEAD_OUT_SAMPLES if known_end else 0)
+    if turn.origin is Origin.SPEECH and known_end:
+        request_score(step, turn)
 
 
 def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:

@@ -20,8 +20,14 @@ from voice_orchestrator.session.events import SessionEvent
 from voice_orchestrator.session.state import Run, SessionState
 from voice_orchestrator.session.step import Step
 
-REDUCER_VERSION: Final = 2
-"""Raised when the same events give other commands than before; journals name the version that wrote them."""
+REDUCER_VERSION: Final = 3
+"""Raised when the same events give other commands than before; journals name the version that wrote them.
+
+3: a turn whose node is lost is kept, and its sound transcribed by the next node.
+"""
+
+REPLAYED_VERSIONS: Final = frozenset({2, 3})
+"""Versions whose journals are folded again: those of 2 give the same commands until a node is lost in the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

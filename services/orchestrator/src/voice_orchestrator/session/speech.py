@@ -164,6 +164,12 @@ def _watch(step: Step, origin: Origin, spoken_at_ms: int) -> None:
         watch_speech(step, run, spoken_at_ms)
 
 
+def sound_kept_from(state: SessionState) -> int | None:
+    """Caller position from which a next node would need the sound again; None: nothing of what came so far."""
+    turn = state.turn
+    return None if turn is None or turn.origin is Origin.TYPED else turn.start_offset_samples
+
+
 # --- pause and end
 
 
