@@ -10,6 +10,7 @@ from typing import TypeVar
 from voice_contract import messages as m
 from voice_contract.messages import AudioEncoding, AudioFormat, Event, Payload
 from voice_operations.grpc_guard import GrpcGuard
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.edges.edge_client import edge_client
 from voice_orchestrator.profiles.loader import LoadedProfile, load_profile
 from voice_orchestrator.runtime.clock import SessionClock
@@ -131,7 +132,10 @@ async def caller_of(
 ) -> AsyncIterator[Caller]:
     """A caller who has asked for a call in the 16 kHz format unless another is given."""
     wanted = format_ or AudioFormat()
-    async with edge_client(address, "", SessionClock().monotonic_us) as stream, asyncio.TaskGroup() as group:
+    async with (
+        edge_client(address, ClientSecurity(), SessionClock().monotonic_us) as stream,
+        asyncio.TaskGroup() as group,
+    ):
         caller = Caller(stream, wanted)
         tasks = [group.create_task(stream.beat()), group.create_task(caller.listen())]
         try:

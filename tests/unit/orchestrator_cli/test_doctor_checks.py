@@ -16,6 +16,7 @@ import structlog
 from voice_contract.failures import Stage
 from voice_contract.messages import EngineDescription, NodeDescription
 from voice_operations.command_line import EXIT_ERROR, run
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.cli.main import group
 from voice_orchestrator.doctor import checks
 from voice_orchestrator.doctor.checks import Finding, Verdict
@@ -233,7 +234,7 @@ def test_ollama_is_looked_for_only_where_it_is_used(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     if uses_ollama:
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{free_port()}")
-    names = [finding.name for finding in checks.run_checks(f"127.0.0.1:{free_port()}", tmp_path)]
+    names = [finding.name for finding in checks.run_checks(f"127.0.0.1:{free_port()}", ClientSecurity(), tmp_path)]
     assert ("ollama" in names) == uses_ollama
     assert len(names) == len(set(names))
 

@@ -113,6 +113,21 @@ def test_a_call_that_reached_nobody_leaves_no_folder(
     assert not (place / "calls").exists()
 
 
+def test_a_node_elsewhere_is_not_called_without_tls(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert orchestrator("call", wav, "-p", "night_clinic", "--inference", "nowhere:50061") == EXIT_ERROR
+    assert capsys.readouterr().err.startswith("error: nowhere:50061: not this machine")
+
+
+def test_an_orchestrator_elsewhere_is_not_called_without_tls(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert orchestrator("call", wav, "-p", "night_clinic", "--connect", "nowhere:50051") == EXIT_ERROR
+    assert capsys.readouterr().err.startswith("error: nowhere:50051: not this machine")
+
+
+def test_a_server_does_not_listen_beyond_this_machine_without_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    assert orchestrator("serve", "--listen", "0.0.0.0:0") == EXIT_ERROR
+    assert "certs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -124,7 +139,6 @@ def test_a_call_that_reached_nobody_leaves_no_folder(
         "127.0.0.1:0",
         "127.0.0.1:65536",
         "127.0.0.1:-1",
-        "nowhere:50061",
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(address: str, wav: Path, capsys: pytest.CaptureFixture[str]) -> None:

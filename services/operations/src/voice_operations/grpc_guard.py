@@ -54,6 +54,12 @@ class GrpcGuard:
             raise OSError(f"cannot listen on {address}")
         return port
 
+    def peer_of(self, context: Any) -> str | None:  # noqa: ANN401 - grpc's own shape
+        """Name of the peer whose call has this `context`, by its token; None where no tokens are asked for."""
+        tokens = self._security.tokens
+        peer = None if tokens is None else tokens.peer(authorization_of(context.invocation_metadata()))
+        return peer if isinstance(peer, str) else None
+
     def _credentials(self) -> grpc.ServerCredentials:
         tls, metrics = self._security.tls, self._metrics
         assert tls is not None

@@ -37,7 +37,7 @@ class HttpGuard:
             return context
 
         files = RenewedFiles(tls.paths, make)
-        context, _ = tls.ssl_context()
+        context = files.current()
 
         def begin(shown: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
             del name, first

@@ -20,6 +20,8 @@ from voice_inference.placement.resolve import resolve
 from voice_inference.server.node import Node
 from voice_operations.command_line import EXIT_INTERRUPTED
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ServerSecurity
+from voice_operations.security_options import server_security_options
 
 PR_SET_PDEATHSIG: Final = 1
 OPENMP_SPIN_COUNT: Final = "3000"
@@ -38,6 +40,7 @@ OPENMP_SPIN_COUNT: Final = "3000"
     "--drain-seconds", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="Time left to sessions."
 )
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one ends (Linux).")
+@server_security_options
 def serve(
     placement: Path | None,
     grpc_address: str | None,
@@ -46,6 +49,7 @@ def serve(
     ready_file: Path | None,
     drain_seconds: float,
     exit_with_parent: bool,
+    security: ServerSecurity,
 ) -> None:
     """Load the models and serve sessions until SIGTERM or Ctrl-C; a second one ends at once."""
     if exit_with_parent:
@@ -55,7 +59,8 @@ def serve(
     # kill -USR1 shows what every thread is doing.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     placed = load_placement(placement or default_placement())
-    node = Node(resolve(placed, ThisMachine()), ModelStore(cache or default_cache_dir()), lambda line: click.echo(line))
+    store = ModelStore(cache or default_cache_dir())
+    node = Node(resolve(placed, ThisMachine()), store, lambda line: click.echo(line), security)
 
     async def run() -> bool:
         stop = asyncio.Event()

@@ -6,27 +6,35 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from voice_inference.server.metrics import NodeMetrics
+from voice_operations.addresses import Address
+from voice_operations.http_guard import HttpGuard
 
 
 class HttpFace:
-    """Serves from before the models are loaded; `ready` says whether sessions are taken."""
+    """Serves from before the models are loaded. `ready` says whether sessions are taken, `guard` who sees /metrics."""
 
-    def __init__(self, host: str, port: int, metrics: NodeMetrics, ready: Callable[[], bool]) -> None:
-        self._host, self._port = host, port
+    def __init__(self, address: Address, metrics: NodeMetrics, ready: Callable[[], bool], guard: HttpGuard) -> None:
+        self._address = address
         self._metrics = metrics
         self._ready = ready
+        self._guard = guard
         self._runner: web.AppRunner | None = None
         self.refresh: Callable[[], None] = lambda: None
 
     async def start(self) -> int:
-        """Listens; gives the port. Raises OSError when it cannot be had."""
-        app = web.Application()
+        """Listens; gives the port.
+
+        Raises OSError when it cannot be had, OperatorError for TLS files that cannot be used.
+        """
+        tls = self._guard.ssl_context()
+        app = web.Application(middlewares=self._guard.middlewares())
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/healthz", self._get_healthz)
         app.router.add_get("/readyz", self._get_readyz)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, reuse_port=False, shutdown_timeout=0.5).start()
+        host, port = self._address.host, self._address.port
+        await web.TCPSite(self._runner, host, port, ssl_context=tls, reuse_port=False).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -32,7 +32,12 @@ from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import EndOfTurnStage, Pipeline
 from voice_inference.server.servicer import GrpcFace, InferenceServicer
 from voice_inference.vad_lane import VadLane
+from voice_operations.addresses import parse_address
+from voice_operations.grpc_guard import GrpcGuard
+from voice_operations.http_guard import HttpGuard
 from voice_operations.operator_error import OperatorError
+from voice_operations.peer_metrics import PeerMetrics
+from voice_operations.security import ServerSecurity
 
 LAG_PERIOD_S: Final = 0.5
 
@@ -42,27 +47,16 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT; raises OperatorError unless it is a loopback address and a port."""
-    host, _, port = address.rpartition(":")
-    bare = host.strip("[]")
-    if bare not in ("127.0.0.1", "localhost", "::1"):
-        raise OperatorError(
-            f"{address}: this version listens on loopback only, because it has no TLS yet; use 127.0.0.1:PORT"
-        )
-    if not port.isdigit() or int(port) > 65_535:
-        raise OperatorError(f"{address}: not HOST:PORT")
-    return bare, int(port)
-
-
 class Node:
-    """One inference node. `say` is told about progress, for people."""
+    """One inference node. `say` is told about progress, for people; `security` says who may talk to it."""
 
-    def __init__(self, resolved: ResolvedPlacement, store: ModelStore, say: Say) -> None:
+    def __init__(self, resolved: ResolvedPlacement, store: ModelStore, say: Say, security: ServerSecurity) -> None:
         self._resolved = resolved
         self._store = store
         self._say = say
+        self._security = security
         self._metrics = NodeMetrics()
+        self._peers = PeerMetrics("voice_inference", self._metrics.registry)
         self._servicer = InferenceServicer(self._metrics, resolved.placement.limits.sessions)
 
     async def run(
@@ -73,10 +67,12 @@ class Node:
         False when it was stopped while the models were loading: a thread is still inside a library then.
         Raises OperatorError or VoiceAgentError when the node cannot start.
         """
-        http_host, http_port = split_address(http_address)
-        split_address(grpc_address)
-        face = GrpcFace(grpc_address, self._servicer)
-        http = HttpFace(http_host, http_port, self._metrics, lambda: self._servicer.ready)
+        http_on = parse_address(http_address, listening=True)
+        self._security.require_for(http_on, mutual=False)
+        self._security.require_for(parse_address(grpc_address, listening=True), mutual=True)
+        face = GrpcFace(grpc_address, self._servicer, GrpcGuard(self._security, self._peers))
+        guard = HttpGuard(self._security, self._peers)
+        http = HttpFace(http_on, self._metrics, lambda: self._servicer.ready, guard)
         try:
             try:
                 http_port = await http.start()

@@ -21,6 +21,7 @@ from voice_inference.clock import monotonic_us
 from voice_inference.server.converse import ConverseSession
 from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import Pipeline
+from voice_operations.grpc_guard import GrpcGuard
 
 SERVICE_NAME: Final = "voice_agent.v1.Inference"
 FIRST_EVENT_S: Final = 5.0
@@ -138,12 +139,13 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServicer):
 
 
 class GrpcFace:
-    """The gRPC server of a node. Health is NOT_SERVING until `set_serving`."""
+    """The gRPC server of a node. Health is NOT_SERVING until `set_serving`. `guard` says who may talk to it."""
 
-    def __init__(self, address: str, servicer: InferenceServicer) -> None:
+    def __init__(self, address: str, servicer: InferenceServicer, guard: GrpcGuard | None = None) -> None:
         self._address = address
         self._servicer = servicer
-        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self._guard = guard or GrpcGuard.open()
+        self._server = self._guard.make_server(SERVER_OPTIONS)
         self._health = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, "grpc.health.v1.Health", reflection.SERVICE_NAME)
@@ -151,13 +153,11 @@ class GrpcFace:
         inference_service_pb2_grpc.add_InferenceServicer_to_server(servicer, self._server)
 
     async def start(self) -> int:
-        """Takes the port and begins to answer; gives the port. Raises OSError when it cannot be had."""
-        try:
-            port = self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            raise OSError(str(error)) from error
-        if port == 0:
-            raise OSError(f"cannot listen on {self._address}")
+        """Takes the port and begins to answer; gives the port.
+
+        Raises OSError when it cannot be had, OperatorError for TLS files that cannot be used.
+        """
+        port = self._guard.add_port(self._server, self._address)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
         return port

@@ -8,8 +8,11 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
+from voice_operations.addresses import parse_address
 from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ClientSecurity
+from voice_operations.security_options import client_security_options
 from voice_orchestrator.audio_files.wav_reader import read_wav
 from voice_orchestrator.cli.call_session import CallResult, CallSettings, run_call
 from voice_orchestrator.cli.inference_option import inference_option
@@ -36,7 +39,7 @@ from voice_orchestrator.profiles.loader import find_profile
     default="",
     help="Bring the call to this orchestrator instead of hosting it here.",
 )
-@click.option("--token", envvar="VOICE_AGENT_TOKEN", default="", help="Shown to that orchestrator.")
+@client_security_options("edge")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -57,8 +60,9 @@ def call(
     scenario: Path | None,
     profile: str,
     inference: str,
+    inference_security: ClientSecurity,
     connect: str,
-    token: str,
+    edge_security: ClientSecurity,
     out: Path,
     overlap: float | None,
     as_json: bool,
@@ -75,6 +79,8 @@ def call(
         raise click.UsageError("name .wav files, or a scenario with --scenario, one of the two")
     if scenario is not None and overlap is not None:
         raise click.UsageError("--overlap is for .wav files; a scenario says over_agent_ms itself")
+    if connect:
+        edge_security.require_for(parse_address(connect))
     loaded = find_profile(profile)
     story = read_scenario(scenario) if scenario is not None else None
     sounds = tuple(read_wav(path) for path in files)
@@ -85,8 +91,9 @@ def call(
         sounds=sounds,
         scenario=story,
         inference=inference,
+        inference_security=inference_security,
         connect=connect,
-        token=token,
+        edge_security=edge_security,
         out=out,
         overlap_s=overlap,
     )

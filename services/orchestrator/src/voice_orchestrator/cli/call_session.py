@@ -11,6 +11,7 @@ from voice_contract.audio import ms_from_samples
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import CallEnded, EndCause, HangUp
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.audio_files.wav_reader import CallerSound
 from voice_orchestrator.cli.inference_option import reach
@@ -41,15 +42,16 @@ FAILED_CAUSES: Final = frozenset({EndCause.INFERENCE_UNAVAILABLE, EndCause.INTER
 class CallSettings:
     """What to play to whom: sounds one after the other, or a scenario.
 
-    connect: address of the orchestrator that takes the call, empty: this process does; token: what it is shown.
+    connect: address of the orchestrator that takes the call, empty: this process does.
     """
 
     profile: LoadedProfile
     sounds: tuple[CallerSound, ...]
     scenario: Scenario | None
     inference: str
+    inference_security: ClientSecurity
     connect: str
-    token: str
+    edge_security: ClientSecurity
     out: Path
     overlap_s: float | None
 
@@ -72,8 +74,8 @@ async def run_call(settings: CallSettings, view: EdgeListener | None, say: Calla
     """Makes the call; raises OperatorError when nobody can be reached, OSError when nothing can be written."""
     if settings.connect:
         return await _call_elsewhere(settings, view)
-    node = await reach(settings.inference, say)
-    call = LocalCall(settings.profile, settings.inference, settings.out)
+    node = await reach(settings.inference, settings.inference_security, say)
+    call = LocalCall(settings.profile, settings.inference, settings.inference_security, settings.out)
     recording = StereoRecording()
     edge = _edge(settings, call.edge, call.clock, recording, [view] if view else [])
     interrupts = Interrupts(call.end)
@@ -106,7 +108,7 @@ async def _call_elsewhere(settings: CallSettings, view: EdgeListener | None) -> 
     """A call on an orchestrator elsewhere, which keeps the journal; here is what an edge knows."""
     clock, recording, heard, started_at = SessionClock(), StereoRecording(), EdgeLog(), wall_time()
     try:
-        async with edge_client(settings.connect, settings.token, clock.monotonic_us) as stream:
+        async with edge_client(settings.connect, settings.edge_security, clock.monotonic_us) as stream:
             edge = _edge(settings, stream, clock, recording, [heard, *([view] if view else [])])
             async with asyncio.TaskGroup() as group:
                 beating = group.create_task(stream.beat(), name="edge-beat")

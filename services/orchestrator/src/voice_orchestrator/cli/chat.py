@@ -13,6 +13,7 @@ from rich.console import Console
 from voice_contract.messages import CallEnded
 from voice_operations.command_line import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_UNANSWERED, ExitCodeError
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.audio_files.stereo_recording import StereoRecording
 from voice_orchestrator.cli.inference_option import inference_option, reach
 from voice_orchestrator.cli.interrupts import Interrupts
@@ -32,7 +33,7 @@ QUIT: Final = "/quit"
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out/chats"), show_default=True, help="For journals."
 )
-def chat(profile: str, inference: str, speech: Path | None, out: Path) -> None:
+def chat(profile: str, inference: str, inference_security: ClientSecurity, speech: Path | None, out: Path) -> None:
     """Talk to an agent by typing; /quit or Ctrl-D ends. Piped input is answered line by line.
 
     /key 42# presses keys of a telephone.
@@ -43,15 +44,17 @@ def chat(profile: str, inference: str, speech: Path | None, out: Path) -> None:
     if speech is not None and not speech.parent.is_dir():
         raise OperatorError(f"{speech}: the folder {speech.parent} is not there")
     try:
-        code = uvloop.run(_chat(loaded, inference, speech, out))
+        code = uvloop.run(_chat(loaded, inference, inference_security, speech, out))
     except OSError as error:
         raise OperatorError(f"{error.filename or out}: {error.strerror}; choose another folder with --out") from error
     raise ExitCodeError(code)
 
 
-async def _chat(profile: LoadedProfile, inference: str, speech: Path | None, out: Path) -> int:
-    await reach(inference, lambda line: click.echo(line, err=True))
-    call = LocalCall(profile, inference, out)
+async def _chat(
+    profile: LoadedProfile, inference: str, security: ClientSecurity, speech: Path | None, out: Path
+) -> int:
+    await reach(inference, security, lambda line: click.echo(line, err=True))
+    call = LocalCall(profile, inference, security, out)
     recording = StereoRecording() if speech is not None else None
     interactive = sys.stdin.isatty()
     view = ChatView(Console(highlight=False))

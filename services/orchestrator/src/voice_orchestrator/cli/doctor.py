@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from voice_operations.command_line import EXIT_ERROR, ExitCodeError
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.cli.inference_option import inference_option
 from voice_orchestrator.doctor.checks import Verdict, run_checks
 
@@ -19,9 +20,9 @@ STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 @inference_option
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/calls"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def doctor(inference: str, out: Path, as_json: bool) -> None:
+def doctor(inference: str, inference_security: ClientSecurity, out: Path, as_json: bool) -> None:
     """Check models, ports, memory, CPU features and reachability, and say what to do. Exit code 1 if one fails."""
-    findings = run_checks(inference, out)
+    findings = run_checks(inference, inference_security, out)
     if as_json:
         click.echo(json.dumps([{**asdict(f), "verdict": f.verdict.value} for f in findings], indent=2))
     else:

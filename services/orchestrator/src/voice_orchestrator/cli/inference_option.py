@@ -1,6 +1,7 @@
 """The --inference option, and the first look at the node behind it."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,7 +9,10 @@ from typing import Any, Final
 import click
 
 from voice_contract.messages import NodeDescription
+from voice_operations.addresses import parse_address
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ClientSecurity
+from voice_operations.security_options import client_security_options
 from voice_orchestrator.runtime.grpc_inference import describe
 from voice_orchestrator.runtime.ports import StreamLostError
 
@@ -18,7 +22,13 @@ READY_WAIT_S: Final = 60.0
 
 
 def inference_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --inference to a command."""
+    """Adds --inference and what is shown to the node; the command gets `inference` and `inference_security`."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, inference: str, inference_security: ClientSecurity, **rest: Any) -> Any:  # noqa: ANN401
+        inference_security.require_for(parse_address(inference))
+        return command(*args, inference=inference, inference_security=inference_security, **rest)
+
     return click.option(
         "--inference",
         metavar="HOST:PORT",
@@ -26,26 +36,24 @@ def inference_option(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_check,
         show_default=f"$VOICE_AGENT_INFERENCE or {DEFAULT_ADDRESS}",
         help="Inference node.",
-    )(command)
+    )(client_security_options("inference")(checked))
 
 
 def _check(ctx: click.Context, param: click.Parameter, value: str) -> str:
     del ctx, param
-    host, _, port = value.rpartition(":")
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65_536:
-        raise click.BadParameter(f"{value} is not HOST:PORT")
-    if host.strip("[]") not in ("127.0.0.1", "localhost", "::1"):
-        raise click.BadParameter(f"{host} is not this machine; nodes elsewhere need TLS, which this version lacks")
-    return value
+    try:
+        return str(parse_address(value))
+    except OperatorError as error:
+        raise click.BadParameter(str(error)) from error
 
 
-async def reach(address: str, say: Callable[[str], None]) -> NodeDescription:
+async def reach(address: str, security: ClientSecurity, say: Callable[[str], None]) -> NodeDescription:
     """The node at `address`, waited for while it loads its models; raises OperatorError when there is none."""
     waited = False
     try:
         async with asyncio.timeout(READY_WAIT_S):
             while True:
-                node = await describe(address, LOOK_S)
+                node = await describe(address, LOOK_S, security)
                 if node.ready:
                     return node
                 if not waited:

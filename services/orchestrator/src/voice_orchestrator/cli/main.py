@@ -11,6 +11,7 @@ from voice_orchestrator import __version__
 
 COMMANDS: Final = {
     "call": "Play .wav files to an agent as a caller would.",
+    "certs": "Make a private CA, certificates for planes and gateways, and tokens.",
     "chat": "Talk to an agent by typing.",
     "doctor": "Check this machine and say what to do.",
     "profiles": "List, check and show agent profiles.",

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import click
 import uvloop
+from prometheus_client import CollectorRegistry
 
+from voice_operations.addresses import parse_address
 from voice_operations.command_line import EXIT_INTERRUPTED
 from voice_operations.grpc_guard import GrpcGuard
 from voice_operations.operator_error import OperatorError
+from voice_operations.peer_metrics import PeerMetrics
+from voice_operations.security import ClientSecurity, ServerSecurity
+from voice_operations.security_options import client_security_options, server_security_options
 from voice_orchestrator.cli.inference_option import DEFAULT_ADDRESS
 from voice_orchestrator.profiles.loader import LoadedProfile, known_profiles, load_profile
 from voice_orchestrator.service.call_folder import FolderKeeper
@@ -70,6 +75,8 @@ from voice_orchestrator.service.server import Service, ServiceSettings
 @click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Written with the address once listening, removed at the end."
 )
+@server_security_options
+@client_security_options("inference")
 def serve(
     listen: str,
     inference: str,
@@ -79,20 +86,24 @@ def serve(
     sessions_per_peer: int | None,
     drain_seconds: float,
     ready_file: Path | None,
+    security: ServerSecurity,
+    inference_security: ClientSecurity,
 ) -> None:
     """Take calls from edges until SIGTERM or Ctrl-C, then let running ones finish; a second one ends at once."""
-    # kill -USR1 shows what every thread is doing.
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    nodes = tuple(str(parse_address(part.strip())) for part in inference.split(",") if part.strip())
+    security.require_for(parse_address(listen, listening=True), mutual=False)
+    for node in nodes:
+        inference_security.require_for(parse_address(node))
     settings = ServiceSettings(
-        listen=listen,
-        inference=tuple(part.strip() for part in inference.split(",") if part.strip()),
+        listen=str(parse_address(listen, listening=True)),
+        inference=nodes,
         sessions=sessions,
         sessions_per_peer=sessions_per_peer or sessions,
         drain_s=drain_seconds,
         ready_file=ready_file,
     )
     loaded = _load(profiles)
-    uvloop.run(_run(settings, loaded, data))
+    uvloop.run(_run(settings, loaded, data, security, inference_security))
 
 
 def _load(folder: Path | None) -> dict[str, LoadedProfile]:
@@ -102,9 +113,18 @@ def _load(folder: Path | None) -> dict[str, LoadedProfile]:
     return {name: load_profile(path) for name, path in known.items()}
 
 
-async def _run(settings: ServiceSettings, profiles: dict[str, LoadedProfile], data: Path) -> int:
+async def _run(
+    settings: ServiceSettings,
+    profiles: dict[str, LoadedProfile],
+    data: Path,
+    security: ServerSecurity,
+    inference_security: ClientSecurity,
+) -> int:
+    # kill -USR1 shows what every thread is doing.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    guard = GrpcGuard(security, PeerMetrics("voice", CollectorRegistry()))
     # Made here, because a gRPC server belongs to the loop that runs when it is made.
-    service = Service(settings, profiles, FolderKeeper(data), GrpcGuard.open(), click.echo)
+    service = Service(settings, profiles, FolderKeeper(data), guard, inference_security, click.echo)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from voice_contract.messages import NodeDescription
+from voice_operations.security import ClientSecurity
 from voice_operations.settings_file import SettingsError
 from voice_orchestrator.profiles.loader import find_profile, known_profiles
 from voice_orchestrator.runtime.grpc_inference import describe
@@ -48,9 +49,9 @@ class Finding:
     remedy: str = ""
 
 
-def run_checks(inference: str, out: Path) -> list[Finding]:
+def run_checks(inference: str, security: ClientSecurity, out: Path) -> list[Finding]:
     """All checks, in the order in which they build on each other; `inference` is HOST:PORT."""
-    node = _describe(inference)
+    node = _describe(inference, security)
     checks: list[Callable[[], Finding]] = [
         check_python,
         check_cores,
@@ -70,9 +71,9 @@ def run_checks(inference: str, out: Path) -> list[Finding]:
     return findings
 
 
-def _describe(inference: str) -> NodeDescription | None:
+def _describe(inference: str, security: ClientSecurity) -> NodeDescription | None:
     try:
-        return asyncio.run(describe(inference, REACH_S))
+        return asyncio.run(describe(inference, REACH_S, security))
     except StreamLostError:
         return None
 

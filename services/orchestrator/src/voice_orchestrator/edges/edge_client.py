@@ -8,40 +8,34 @@ from typing import Any, Final
 import grpc
 
 from voice_agent.v1 import edge_service_pb2_grpc
-from voice_contract.channel_options import CLIENT_OPTIONS
 from voice_contract.codec import Peer
+from voice_operations.security import ClientSecurity
+from voice_orchestrator.runtime.channels import open_channel
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 
 CONNECT_DEADLINE_S: Final = 3.0
-OpenChannel = Callable[[str], grpc.aio.Channel]
 
 
 class OrchestratorUnreachableError(Exception):
     """No orchestrator takes a stream at the address; the text says what it said."""
 
 
-def plain_channel(address: str) -> grpc.aio.Channel:
-    """A channel without TLS, for loopback."""
-    return grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
-
-
 @asynccontextmanager
 async def edge_client(
-    address: str, token: str, monotonic_us: Callable[[], int], open_channel: OpenChannel = plain_channel
+    address: str, security: ClientSecurity, monotonic_us: Callable[[], int]
 ) -> AsyncIterator[EdgeStream]:
     """A stream to the orchestrator at `address`, for the length of the block; its `beat` is to run beside it.
 
-    `token` empty: none is shown. Raises OrchestratorUnreachableError.
+    Raises OrchestratorUnreachableError.
     """
-    channel = open_channel(address)
+    channel = open_channel(address, security)
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
             await channel.channel_ready()
     except TimeoutError:
         await channel.close()
         raise OrchestratorUnreachableError(f"no orchestrator at {address}") from None
-    metadata = (("authorization", f"Bearer {token}"),) if token else ()
-    call: Any = edge_service_pb2_grpc.EdgeStub(channel).Call(metadata=metadata)
+    call: Any = edge_service_pb2_grpc.EdgeStub(channel).Call(metadata=security.metadata)
     stream = EdgeStream(_reader(call), _writer(call), lambda: None, Peer.ORCHESTRATOR_TO_EDGE, "", monotonic_us)
     try:
         yield stream

@@ -6,11 +6,12 @@ from typing import Any, Final
 import grpc
 
 from voice_agent.v1 import inference_service_pb2_grpc
-from voice_contract.channel_options import CLIENT_OPTIONS
 from voice_contract.codec import Peer, decode, decode_description, describe_request, encode
 from voice_contract.failures import Failure, FailureReason, VoiceAgentError
 from voice_contract.messages import Event, NodeDescription, Payload, SessionConfigure, SessionReady
 from voice_contract.sequencing import EventSequencer, SequenceGuard
+from voice_operations.security import ClientSecurity
+from voice_orchestrator.runtime.channels import open_channel, why_refused
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.ports import StreamLostError
 
@@ -18,15 +19,20 @@ OPEN_DEADLINE_S: Final = 3.0
 """From the connection attempt to session_ready; a node that takes longer is asked again."""
 
 WRITE_DEADLINE_S: Final = 2.0
+NOTHING_ASKED: Final = ClientSecurity()
 
 
 class GrpcStream:
     """One Converse call on a channel of its own."""
 
-    def __init__(self, address: str, session_id: str, clock: SessionClock) -> None:
+    def __init__(
+        self, address: str, session_id: str, clock: SessionClock, security: ClientSecurity = NOTHING_ASKED
+    ) -> None:
         self._address = address
-        self._channel = grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
-        self._call: Any = inference_service_pb2_grpc.InferenceStub(self._channel).Converse()
+        self._security = security
+        self._channel = open_channel(address, security)
+        stub = inference_service_pb2_grpc.InferenceStub(self._channel)
+        self._call: Any = stub.Converse(metadata=security.metadata)
         self._sequencer = EventSequencer(session_id, clock.monotonic_us)
         self._guard = SequenceGuard()
         self.ready = SessionReady()
@@ -68,6 +74,8 @@ class GrpcStream:
             code, details = error.code(), error.details()
         else:
             code, details = await self._call.code(), await self._call.details()
+        if why := why_refused(code, details, self._security):
+            return StreamLostError(FailureReason.INFERENCE_LOST, f"{self._address}: {why}")
         if code is grpc.StatusCode.INVALID_ARGUMENT:
             return StreamLostError(FailureReason.INVALID_MESSAGE, f"{self._address} refuses: {details}")
         if code is grpc.StatusCode.UNAVAILABLE:
@@ -78,10 +86,15 @@ class GrpcStream:
 
 
 async def open_stream(
-    address: str, session_id: str, configure: SessionConfigure, clock: SessionClock, deadline_s: float = OPEN_DEADLINE_S
+    address: str,
+    session_id: str,
+    configure: SessionConfigure,
+    clock: SessionClock,
+    deadline_s: float = OPEN_DEADLINE_S,
+    security: ClientSecurity = NOTHING_ASKED,
 ) -> GrpcStream:
     """A stream whose node took the session within `deadline_s`; raises StreamLostError."""
-    stream = GrpcStream(address, session_id, clock)
+    stream = GrpcStream(address, session_id, clock, security)
     try:
         async with asyncio.timeout(deadline_s):
             await stream.send(configure)
@@ -105,22 +118,26 @@ async def open_stream(
 class GrpcConnector:
     """Opens streams to one inference node."""
 
-    def __init__(self, address: str, clock: SessionClock) -> None:
+    def __init__(self, address: str, clock: SessionClock, security: ClientSecurity = NOTHING_ASKED) -> None:
         self._address = address
         self._clock = clock
+        self._security = security
 
     async def open(self, session_id: str, configure: SessionConfigure) -> GrpcStream:
         """See InferenceConnector."""
-        return await open_stream(self._address, session_id, configure, self._clock)
+        return await open_stream(self._address, session_id, configure, self._clock, security=self._security)
 
 
-async def describe(address: str, deadline_s: float) -> NodeDescription:
+async def describe(address: str, deadline_s: float, security: ClientSecurity = NOTHING_ASKED) -> NodeDescription:
     """What the node at `address` can do; raises StreamLostError when none answers in time."""
-    async with grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS) as channel:
+    async with open_channel(address, security) as channel:
         stub = inference_service_pb2_grpc.InferenceStub(channel)
         try:
-            return decode_description(await stub.Describe(describe_request(), timeout=deadline_s))
+            asked = stub.Describe(describe_request(), timeout=deadline_s, metadata=security.metadata)
+            return decode_description(await asked)
         except grpc.aio.AioRpcError as error:
+            if why := why_refused(error.code(), error.details(), security):
+                raise StreamLostError(FailureReason.INFERENCE_LOST, f"{address}: {why}") from error
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 detail = f"the inference node at {address} did not answer within {deadline_s:g} s"
                 raise StreamLostError(FailureReason.PEER_SILENT, detail) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voice_operations.operator_error import OperatorError
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.profiles.loader import LoadedProfile
 from voice_orchestrator.runtime.clock import SessionClock, new_session_id
 from voice_orchestrator.runtime.edge_pair import edge_pair
@@ -21,8 +22,9 @@ LOCAL_PEER = "this process"
 class OneNode:
     """Implements Connectors: the node was looked at before the call."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, security: ClientSecurity) -> None:
         self._address = address
+        self._security = security
 
     @property
     def placed(self) -> int:
@@ -31,7 +33,7 @@ class OneNode:
 
     def connector(self, clock: SessionClock) -> GrpcConnector:
         """See Connectors."""
-        return GrpcConnector(self._address, clock)
+        return GrpcConnector(self._address, clock, self._security)
 
     def room(self) -> int:
         """See Connectors."""
@@ -45,11 +47,13 @@ class OneNode:
 class LocalCall:
     """One call of `profile` through the node at `inference`, kept in a folder of its own under `out`."""
 
-    def __init__(self, profile: LoadedProfile, inference: str, out: Path) -> None:
+    def __init__(self, profile: LoadedProfile, inference: str, security: ClientSecurity, out: Path) -> None:
         self.clock = SessionClock()
         self._session_id = new_session_id()
         self._keeper = FolderKeeper(out)
-        self._host = CallHost({profile.name: profile}, OneNode(inference), self._keeper, slots=1, slots_per_peer=1)
+        self._host = CallHost(
+            {profile.name: profile}, OneNode(inference, security), self._keeper, slots=1, slots_per_peer=1
+        )
         self._session_end, self.edge = edge_pair(self._session_id, self.clock.monotonic_us)
 
     def end(self) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from voice_operations.grpc_guard import GrpcGuard
+from voice_operations.security import ClientSecurity
 from voice_orchestrator.profiles.loader import LoadedProfile
 from voice_orchestrator.reports.json_document import write_json
 from voice_orchestrator.runtime.grpc_inference import describe, open_stream
@@ -45,11 +47,16 @@ class Service:
         profiles: Mapping[str, LoadedProfile],
         keeper: RecordKeeper,
         guard: GrpcGuard,
+        node_security: ClientSecurity,
         say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._say = say
-        self._pool = NodePool(settings.inference, describe, open_stream)
+        self._pool = NodePool(
+            settings.inference,
+            partial(describe, security=node_security),
+            partial(open_stream, security=node_security),
+        )
         self.host = CallHost(
             profiles,
             InferenceNodes(self._pool),
