@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "profiles": "List, check and show agent profiles.",
     "replay": "Fold a journal again and compare every command.",
     "serve": "Take calls from edges.",
+    "timeline": "Make one HTML page of a finished call.",
 }
 
 

@@ -1,6 +1,7 @@
 """Turns a call's log into report.json. Names in it are stable: tools of operators read them.
 
     end           cause, and failure when there was one
+    origin_ms     session time of the recording's first sample
     files         what was played, with its start in the recording
     turns         one per turn of the caller that was committed:
                   caller, agent (the words that were heard), interrupted, answered, total_ms and stages_ms (which
@@ -75,6 +76,7 @@ def make_report(log: CallLog, played: Mapping[int, RunPlayed], facts: CallFacts)
         "profile_sha256": facts.profile_sha256,
         "started_at": facts.started_at,
         "duration_ms": max(0, log.ended_at_ms - facts.origin_ms),
+        "origin_ms": facts.origin_ms,
         "end": {"cause": facts.cause.value, "failure": _failure(facts.failure)},
         "inference": _node(facts.node),
         "files": list(facts.files),
