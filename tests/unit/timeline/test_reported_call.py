@@ -43,7 +43,8 @@ def test_a_report_that_tells_the_beginning_is_believed(tmp_path: Path) -> None:
 
 def test_the_end_of_a_journal_that_was_cut_tells_nothing(tmp_path: Path) -> None:
     script = answered_call()
-    told = read_report(written(tmp_path, report(script)))
+    older = {name: value for name, value in report(script).items() if name != "origin_ms"}
+    told = read_report(written(tmp_path, older))
     assert told.origin_of(script.now_ms - 1_000, whole=False) is None
 
 
