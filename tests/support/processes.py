@@ -119,3 +119,42 @@ def call_folder(out: Path) -> Path:
     """The one folder of a call under `out`."""
     (folder,) = out.iterdir()
     return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningOrchestrator:
+    """An orchestrator that serves; `data` is where it keeps calls."""
+
+    process: "subprocess.Popen[bytes]"
+    grpc: str
+    data: Path
+
+
+@contextmanager
+def running_orchestrator(folder: Path, *nodes: str, options: tuple[str, ...] = ()) -> Iterator[RunningOrchestrator]:
+    """An orchestrator over the nodes, on a free port, for the length of the block."""
+    ready, data = folder / f"orchestrator-{time.monotonic_ns()}.json", folder / "data"
+    with (folder / "orchestrator.log").open("ab") as output:
+        process = subprocess.Popen(
+            [
+                program("voice-orchestrator"),
+                "--log-level=info",
+                "serve",
+                "--listen=127.0.0.1:0",
+                f"--inference={','.join(nodes)}",
+                f"--data={data}",
+                f"--ready-file={ready}",
+                *options,
+            ],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: ready.exists() or process.poll() is not None, START_S)
+        assert process.poll() is None, (folder / "orchestrator.log").read_text()
+        address: str = json.loads(ready.read_text())["grpc"]
+        yield RunningOrchestrator(process=process, grpc=address, data=data)
+    finally:
+        stop(process)
