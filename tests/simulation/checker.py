@@ -10,6 +10,7 @@ from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.history import HISTORY_ENTRIES_MAX
 from voice_orchestrator.session.phases import PHASE_EDGES
+from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.reducer import Transition
 from voice_orchestrator.session.state import RunStatus, SessionState, Turn
 
@@ -68,6 +69,7 @@ class Checker:
             c.FlushRun: self._flush,
             c.DropRun: self._drop,
             c.CloseRun: self._live,
+            c.SpeakPrepared: self._speak_prepared,
             c.ToInference: self._to_node,
             c.ToEdge: self._to_edge,
             c.CallTool: self._call_tool,
@@ -131,7 +133,7 @@ class Checker:
         elif phase is m.Phase.ACTIVE:
             assert run is None or run.status is RunStatus.SILENT, "the agent is heard while ACTIVE"
         elif phase is m.Phase.CONNECTING:
-            assert run is None, "a run without a node"
+            assert run is None or run.line is LineKind.HOLD, "a run without a node"
         assert after.connect_deadline_ms is None or phase is m.Phase.CONNECTING, "a timer of a node that is here"
         if turn is not None:
             self._check_turn(turn)
@@ -247,6 +249,11 @@ class Checker:
         assert command.run_id not in self._released, "a heard run was dropped"
         self._gone.add(command.run_id)
         self._dropped.add(command.run_id)
+
+    def _speak_prepared(self, command: c.SpeakPrepared, after: SessionState) -> None:
+        self._live(command, after)
+        assert after.phase is m.Phase.CONNECTING, "a line for the time without a node, with a node"
+        assert command.text, "silence was to be said"
 
     def _to_node(self, command: c.ToInference, after: SessionState) -> None:
         del after

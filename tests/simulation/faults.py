@@ -30,6 +30,24 @@ class Fault:
 
 
 FAULTS: Final = (
+    Fault(
+        "a line without a node makes the session responding",
+        "hearing",
+        "    if step.state.phase is not Phase.CONNECTING:\n        step.enter(Phase.RESPONDING)",
+        "    step.enter(Phase.RESPONDING)",
+    ),
+    Fault(
+        "the line is still due when the node is there",
+        "ending",
+        "        hold_line_due_ms=None,\n        connect_attempts=0,",
+        "        connect_attempts=0,",
+    ),
+    Fault(
+        "nobody asks the next node for the words",
+        "ending",
+        "    _ask_again(step)\n    if step.turn is None:",
+        "    if step.turn is None:",
+    ),
     Fault("a stale run is accepted", "reducer", "if run is None or run.id != run_id:", "if run is None:"),
     Fault(
         "events move a session that is over",

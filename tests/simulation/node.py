@@ -168,6 +168,20 @@ class Node(Edge):
         # Sound crosses no reordering: a node speaks a run's segments one after the other.
         self._later(delay, self._sound, self._node, run_id, request.segment_index)
 
+    def _speak_prepared(self, command: c.SpeakPrepared) -> None:
+        """A line of which the sound is at hand, whatever became of the node."""
+        self._texts[(command.run_id, 0)] = command.text
+        if self._happens(self.nature.node_fails):
+            self._later(1, self._prepared_failed, command.run_id)
+        else:
+            self._later(1, self._sound_prepared, command.run_id)
+
+    def _prepared_failed(self, run_id: int) -> None:
+        self.step(self._run_failed(run_id, Stage.TTS))
+
+    def _sound_prepared(self, run_id: int) -> None:
+        self._sound(self._node, run_id, 0)
+
     def _sound(self, node: int, run_id: int, index: int) -> None:
         if node != self._node or self._happens(self.nature.node_silent):
             return

@@ -132,13 +132,17 @@ def draw_policy(rng: random.Random, nature: Nature) -> SessionPolicy:
             echo_guard_ms=rng.choice((0, 0, 400)),
             thinking_min_duration_ms=rng.choice((0, 300)),
         ),
-        uninterruptible=rng.choice(((), (), (), (LineKind.GREETING,), (LineKind.RECOVERY, LineKind.AWAY))),
+        uninterruptible=rng.choice(
+            ((), (), (), (LineKind.GREETING,), (LineKind.RECOVERY, LineKind.AWAY, LineKind.HOLD))
+        ),
         away=AwayPolicy(
             user_away_timeout_ms=rng.choice((3_000, 15_000)), prompts=rng.choice(((), ("Are you there?",)))
         ),
         dtmf=DtmfPolicy(timeout_ms=800),
         tools=ToolPolicy(declarations=(TOOL,) if nature.uses_tools else (), timeout_ms=1_500, rounds_max=2),
-        recovery=rng.choice((RecoveryLines(), RecoveryLines(stt_failed="", no_words="", llm_failed=""))),
+        recovery=rng.choice(
+            (RecoveryLines(node_lost="One moment, please."), RecoveryLines(stt_failed="", no_words="", llm_failed=""))
+        ),
         deadlines=StageDeadlines(
             connect_ms=2_000,
             end_of_turn_ms=400,

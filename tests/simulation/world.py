@@ -37,6 +37,7 @@ class Schedule(Node):
             c.FlushRun: self._flush,
             c.DropRun: self._drop,
             c.CloseRun: self._close,
+            c.SpeakPrepared: self._speak_prepared,
             c.CallTool: self._call_tool,
             c.EndCall: self._end,
         }

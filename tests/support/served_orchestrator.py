@@ -13,16 +13,18 @@ from voice_operations.grpc_guard import GrpcGuard
 from voice_operations.security import ClientSecurity
 from voice_orchestrator.edges.edge_client import edge_client
 from voice_orchestrator.profiles.loader import LoadedProfile, load_profile
+from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 from voice_orchestrator.runtime.grpc_inference import describe, open_stream
-from voice_orchestrator.runtime.node_pool import NodePool
+from voice_orchestrator.runtime.node_pool import NodePool, PooledConnector
 from voice_orchestrator.runtime.ports import EdgeGoneError
 from voice_orchestrator.service.call_folder import FolderKeeper
 from voice_orchestrator.service.call_host import CallHost
 from voice_orchestrator.service.edge_server import EdgeServer
 from voice_orchestrator.service.edge_servicer import EdgeServicer
 from voice_orchestrator.service.inference_nodes import InferenceNodes
+from voice_orchestrator.service.prepared_lines import LinePreparer
 
 P = TypeVar("P")
 
@@ -50,6 +52,7 @@ class ServedOrchestrator:
     pool: NodePool
     server: EdgeServer
     data: Path
+    preparer: LinePreparer
 
 
 @asynccontextmanager
@@ -58,20 +61,27 @@ async def served_orchestrator(
 ) -> AsyncIterator[ServedOrchestrator]:
     """An orchestrator for the length of the block, with the profile `plain`; everything of it is gone after."""
     pool, data = NodePool(nodes, describe, open_stream), folder / "data"
+    loaded = plain_profile(folder, profile)
+    preparer = LinePreparer({"plain": policy_of(loaded.profile)}, PooledConnector(pool, SessionClock()))
     host = CallHost(
-        {"plain": plain_profile(folder, profile)},
+        {"plain": loaded},
         InferenceNodes(pool),
         FolderKeeper(data),
         slots=slots,
         slots_per_peer=slots_per_peer,
+        lines=preparer.shelf,
     )
     await pool.look()
+    if pool.room():
+        await preparer.run()
     async with asyncio.TaskGroup() as group:
         server = EdgeServer("127.0.0.1:0", EdgeServicer(host, group), GrpcGuard.open())
         port = await server.start()
         looking = group.create_task(pool.run())
         try:
-            yield ServedOrchestrator(address=f"127.0.0.1:{port}", host=host, pool=pool, server=server, data=data)
+            yield ServedOrchestrator(
+                address=f"127.0.0.1:{port}", host=host, pool=pool, server=server, data=data, preparer=preparer
+            )
         finally:
             looking.cancel()
             await host.drain(0.0)

@@ -279,7 +279,7 @@ def test_thresholds_that_contradict_each_other_are_refused(tmp_path: Path) -> No
         ("dtmf: {terminator: '##'}", "dtmf.terminator: string should match pattern '^[0-9A-D*#]?$'"),
         ("dtmf: {terminator: }", "dtmf.terminator: input should be a valid string"),
         ("away: {prompts: ['  ']}", "away.prompts: a prompt must hold words"),
-        ("uninterruptible: [goodbye]", "uninterruptible.0: input should be 'greeting', 'recovery' or 'away'"),
+        ("uninterruptible: [goodbye]", "uninterruptible.0: input should be 'greeting', 'recovery', 'away' or 'hold'"),
         ("turn_taking: {detection: button}", "turn_taking.detection: input should be 'vad' or 'push_to_talk'"),
     ],
 )

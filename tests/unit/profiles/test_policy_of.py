@@ -57,6 +57,7 @@ OTHER_VALUES: dict[str, object] = {
     "recovery.stt_failed": "Pardon?",
     "recovery.no_words": "",
     "recovery.llm_failed": "One moment.",
+    "recovery.node_lost": "Hold on.",
     "deadlines.connect_ms": 901,
     "deadlines.transcription_ms": 902,
     "deadlines.first_token_ms": 903,

@@ -72,6 +72,8 @@ def commands(draw: st.DrawFn) -> c.Command:
     elif kind is c.EndCall:
         failure = draw(st.none() | instances(Failure))
         command = c.EndCall(cause=draw(st.sampled_from(EndCause)), failure=failure)
+    elif kind is c.SpeakPrepared:
+        command = c.SpeakPrepared(run_id=draw(RUN_IDS), text=draw(st.text(max_size=20)))
     elif kind is c.CallTool:
         command = draw(st.builds(c.CallTool))
     elif kind in (c.ToEdge, c.ToInference):

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "chat": "Talk to an agent by typing.",
     "doctor": "Check this machine and say what to do.",
     "profiles": "List, check and show agent profiles.",
+    "records": "List, export, erase and sweep what a server kept of its calls.",
     "replay": "Fold a journal again and compare every command.",
     "serve": "Take calls from edges.",
     "timeline": "Make one HTML page of a finished call.",

@@ -4,6 +4,7 @@ import asyncio
 import faulthandler
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -18,8 +19,10 @@ from voice_operations.peer_metrics import PeerMetrics
 from voice_operations.security import ClientSecurity, ServerSecurity
 from voice_operations.security_options import client_security_options, server_security_options
 from voice_orchestrator.cli.inference_option import DEFAULT_ADDRESS
+from voice_orchestrator.cli.records import data_option
 from voice_orchestrator.profiles.loader import LoadedProfile, known_profiles, load_profile
-from voice_orchestrator.service.call_folder import FolderKeeper
+from voice_orchestrator.records.limits import GIB, RecordLimits
+from voice_orchestrator.records.store import RecordStore
 from voice_orchestrator.service.server import Service, ServiceSettings
 
 
@@ -46,13 +49,22 @@ from voice_orchestrator.service.server import Service, ServiceSettings
     envvar="VOICE_AGENT_PROFILES",
     help="Folder of agent profiles.  [default: configs/agent_profiles]",
 )
+@data_option
 @click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("out/sessions"),
-    envvar="VOICE_AGENT_DATA",
+    "--max-age-days",
+    type=click.IntRange(0),
+    default=30,
+    envvar="VOICE_AGENT_MAX_AGE_DAYS",
     show_default=True,
-    help="Where the records of calls are kept.",
+    help="Records older than this are removed; 0: keep them for ever.",
+)
+@click.option(
+    "--max-total-gib",
+    type=click.FloatRange(0),
+    default=20,
+    envvar="VOICE_AGENT_MAX_TOTAL_GIB",
+    show_default=True,
+    help="The oldest records beyond this are removed; 0: no limit.",
 )
 @click.option(
     "--sessions",
@@ -82,6 +94,8 @@ def serve(
     inference: str,
     profiles: Path | None,
     data: Path,
+    max_age_days: int,
+    max_total_gib: float,
     sessions: int,
     sessions_per_peer: int | None,
     drain_seconds: float,
@@ -102,8 +116,16 @@ def serve(
         drain_s=drain_seconds,
         ready_file=ready_file,
     )
-    loaded = _load(profiles)
-    uvloop.run(_run(settings, loaded, data, security, inference_security))
+    limits = RecordLimits(
+        age_max=timedelta(days=max_age_days) if max_age_days else None,
+        total_bytes_max=int(max_total_gib * GIB) if max_total_gib else None,
+    )
+    store = RecordStore(data, limits)
+    try:
+        store.check()
+    except OSError as error:
+        raise OperatorError(f"{data}: {error.strerror}; choose another folder with --data") from error
+    uvloop.run(_run(settings, _load(profiles), store, security, inference_security))
 
 
 def _load(folder: Path | None) -> dict[str, LoadedProfile]:
@@ -116,7 +138,7 @@ def _load(folder: Path | None) -> dict[str, LoadedProfile]:
 async def _run(
     settings: ServiceSettings,
     profiles: dict[str, LoadedProfile],
-    data: Path,
+    store: RecordStore,
     security: ServerSecurity,
     inference_security: ClientSecurity,
 ) -> int:
@@ -124,7 +146,7 @@ async def _run(
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     guard = GrpcGuard(security, PeerMetrics("voice", CollectorRegistry()))
     # Made here, because a gRPC server belongs to the loop that runs when it is made.
-    service = Service(settings, profiles, FolderKeeper(data), guard, inference_security, click.echo)
+    service = Service(settings, profiles, store, guard, inference_security, click.echo)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -59,6 +59,9 @@ class Recovery(Section):
     stt_failed: Line = Field(default=_RECOVERY.stt_failed, description="The caller's words could not be made out")
     no_words: Line = Field(default=_RECOVERY.no_words, description="The caller made a sound without words")
     llm_failed: Line = Field(default=_RECOVERY.llm_failed, description="No reply could be written")
+    node_lost: Line = Field(
+        default=_RECOVERY.node_lost, description="The inference node was lost and no other is there after 300 ms"
+    )
 
 
 class Deadlines(Section):

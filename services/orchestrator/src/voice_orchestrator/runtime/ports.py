@@ -83,6 +83,13 @@ class ToolPort(Protocol):
         """Gives connections back; nothing is called after it."""
 
 
+class PreparedLines(Protocol):
+    """Sound of lines that was made before the call."""
+
+    def sound(self, text: str) -> bytes | None:
+        """PCM of the inner format; None when there is none of this line."""
+
+
 class Observer(Protocol):
     """Is told of every step of a session, after it was journaled and before its commands are executed."""
 

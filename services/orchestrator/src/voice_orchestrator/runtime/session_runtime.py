@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from voice_contract.audio import SAMPLE_BYTES
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import (
     CallAccepted,
@@ -17,6 +18,7 @@ from voice_contract.messages import (
     PlayoutFlush,
     PlayoutPause,
     PlayoutResume,
+    WorkTiming,
 )
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.inference_link import InferenceLink
@@ -24,7 +26,14 @@ from voice_orchestrator.runtime.mailbox import Mailbox
 from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.monitor import Monitor
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
-from voice_orchestrator.runtime.ports import EdgePort, InferenceConnector, JournalSink, Observer, ToolPort
+from voice_orchestrator.runtime.ports import (
+    EdgePort,
+    InferenceConnector,
+    JournalSink,
+    Observer,
+    PreparedLines,
+    ToolPort,
+)
 from voice_orchestrator.runtime.receive_pump import ReceivePump
 from voice_orchestrator.runtime.send_pump import SendPump
 from voice_orchestrator.runtime.sound_watch import SoundWatch
@@ -52,6 +61,15 @@ class SessionOutcome:
     counters: dict[str, int]
 
 
+class NothingPrepared:
+    """Implements PreparedLines."""
+
+    def sound(self, text: str) -> bytes | None:
+        """See PreparedLines."""
+        del text
+        return None
+
+
 class SessionRuntime:
     """One session. `run` once. `tools` None: the agent has none; otherwise they are closed with the session."""
 
@@ -65,10 +83,12 @@ class SessionRuntime:
         journal: JournalSink,
         observers: Sequence[Observer] = (),
         tools: ToolPort | None = None,
+        prepared: PreparedLines | None = None,
     ) -> None:
         self._state = initial_state(policy)
         self._edge = edge
         self._clock = clock
+        self._prepared = prepared or NothingPrepared()
         self._journal = journal
         self._observers = tuple(observers)
         self._mailbox = Mailbox()
@@ -203,10 +223,38 @@ class SessionRuntime:
                 self._buffer.close(run_id)
             case c.ConnectInference():
                 self._link.connect(command)
+            case c.SpeakPrepared():
+                self._speak_prepared(command)
             case c.CallTool():
                 self._tools.start(command)
             case c.EndCall():
                 raise AssertionError("EndCall is executed by the reducer loop")
+
+    def _speak_prepared(self, command: c.SpeakPrepared) -> None:
+        """The whole of a run's sound is at hand; the core is told as a node would tell it."""
+        at_ms, run_id = self._clock.now_ms(), command.run_id
+        pcm = self._prepared.sound(command.text)
+        if pcm is None or not self._buffer.append(run_id, 0, pcm):
+            reason, detail = FailureReason.EMPTY_RESULT, "no sound was prepared for the line"
+            told: list[events.SessionEvent] = [
+                events.RunFailed(at_ms=at_ms, run_id=run_id, stage=Stage.TTS, reason=reason, detail=detail)
+            ]
+        else:
+            self._buffer.end_segment(run_id, 0)
+            told = [
+                events.SegmentSounded(at_ms=at_ms, run_id=run_id, segment_index=0),
+                events.SegmentSynthesised(
+                    at_ms=at_ms,
+                    run_id=run_id,
+                    segment_index=0,
+                    total_samples=len(pcm) // SAMPLE_BYTES,
+                    word_ends=(),
+                    timing=WorkTiming(),
+                ),
+            ]
+        for event in told:
+            if not self._mailbox.put_now(event):
+                log.error("prepared_line_lost", reason="the mailbox is full")
 
     async def _finish(self, end: c.EndCall) -> None:
         """Tells both sides that the session is over; neither can hold it up."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from voice_contract.messages import CallOpen
 from voice_orchestrator.profiles.loader import LoadedProfile
 from voice_orchestrator.profiles.model import Profile
-from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.reports.call_log import CallLog
 from voice_orchestrator.runtime.clock import SessionClock, wall_time
 from voice_orchestrator.runtime.journal import JournalFile, JournalHeader
@@ -25,7 +24,6 @@ class CallFolder:
     session_id: str
     started_at: datetime
     folder: Path
-    policy: SessionPolicy
     journal: JournalFile
     tools: ToolPort | None
     log: CallLog
@@ -56,23 +54,24 @@ class FolderKeeper:
         self.begun: CallFolder | None = None
         self.error: OSError | None = None
 
-    async def begin(self, session_id: str, profile: LoadedProfile, opened: CallOpen, clock: SessionClock) -> CallFolder:
+    async def begin(
+        self, session_id: str, profile: LoadedProfile, policy: SessionPolicy, opened: CallOpen, clock: SessionClock
+    ) -> CallFolder:
         """See RecordKeeper."""
         del opened, clock
         try:
-            self.begun = await asyncio.to_thread(make_call_folder, profile, self._out, session_id)
+            self.begun = await asyncio.to_thread(make_call_folder, profile, policy, self._out, session_id)
         except OSError as error:
             self.error = error
             raise
         return self.begun
 
 
-def make_call_folder(profile: LoadedProfile, out: Path, session_id: str) -> CallFolder:
+def make_call_folder(profile: LoadedProfile, policy: SessionPolicy, out: Path, session_id: str) -> CallFolder:
     """Makes the folder of a call and its journal; raises OSError. Blocks, so it is called off the event loop."""
     started_at = wall_time()
     folder = out / f"{started_at:%Y%m%dT%H%M%SZ}-{profile.name}-{session_id}"
     folder.mkdir(parents=True, mode=0o700)
-    policy = policy_of(profile.profile)
     header = JournalHeader(
         session_id=session_id,
         profile=profile.name,
@@ -84,7 +83,6 @@ def make_call_folder(profile: LoadedProfile, out: Path, session_id: str) -> Call
         session_id=session_id,
         started_at=started_at,
         folder=folder,
-        policy=policy,
         journal=JournalFile(folder / "journal.jsonl", header),
         tools=tools_of(profile.profile),
         log=CallLog(),

@@ -8,7 +8,7 @@ The gRPC service, and the `call` and `chat` commands without a server, bring the
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import CallEnded, CallOpen, EndCause
 from voice_orchestrator.profiles.loader import LoadedProfile
+from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.runtime.accept import receive_open
 from voice_orchestrator.runtime.clock import SessionClock, wall_time
 from voice_orchestrator.runtime.ports import (
@@ -24,9 +25,10 @@ from voice_orchestrator.runtime.ports import (
     InferenceConnector,
     JournalSink,
     Observer,
+    PreparedLines,
     ToolPort,
 )
-from voice_orchestrator.runtime.session_runtime import SessionOutcome, SessionRuntime
+from voice_orchestrator.runtime.session_runtime import NothingPrepared, SessionOutcome, SessionRuntime
 from voice_orchestrator.service.admission import Admission, Refusal
 from voice_orchestrator.service.directory import NodeInfo, ProfileInfo, SessionInfo, profile_info
 from voice_orchestrator.service.live_session import LiveSession
@@ -40,10 +42,6 @@ log = structlog.get_logger(__name__)
 
 class CallRecords(Protocol):
     """What is kept of one call. Everything here is quick; files are written elsewhere."""
-
-    @property
-    def policy(self) -> SessionPolicy:
-        """What the session goes by."""
 
     @property
     def journal(self) -> JournalSink:
@@ -68,7 +66,7 @@ class RecordKeeper(Protocol):
     """Begins records."""
 
     async def begin(
-        self, session_id: str, profile: LoadedProfile, opened: CallOpen, clock: SessionClock
+        self, session_id: str, profile: LoadedProfile, policy: SessionPolicy, opened: CallOpen, clock: SessionClock
     ) -> CallRecords:
         """The records of a call that begins now; raises OSError when there is no place for any."""
 
@@ -120,16 +118,25 @@ class CallHost:
         *,
         slots: int,
         slots_per_peer: int,
+        lines: Callable[[str], PreparedLines] = lambda profile: NothingPrepared(),
         refused: Callable[[FailureReason], None] = lambda reason: None,
     ) -> None:
         self._profiles = profiles
         self._connectors = connectors
         self._keeper = keeper
+        self._lines = lines
         self._refused = refused
         self._live: dict[str, LiveSession] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.admission = Admission(slots, slots_per_peer, self._room)
+
+    def _policy(self, profile: LoadedProfile) -> SessionPolicy:
+        """The profile's; without the line for a lost node as long as nobody has spoken it."""
+        policy = policy_of(profile.profile)
+        if self._lines(profile.name).sound(policy.recovery.node_lost) is None:
+            return replace(policy, recovery=replace(policy.recovery, node_lost=""))
+        return policy
 
     def _room(self) -> int | None:
         """What the nodes have left once every session that has a seat is placed."""
@@ -161,8 +168,9 @@ class CallHost:
 
     async def _serve(self, call: IncomingCall, profile: LoadedProfile, opened: CallOpen) -> Hosted:
         edge, session_id = call.edge, call.session_id
+        policy = self._policy(profile)
         try:
-            records = await self._keeper.begin(session_id, profile, opened, call.clock)
+            records = await self._keeper.begin(session_id, profile, policy, opened, call.clock)
         except OSError as error:
             log.error("no_place_for_records", detail=str(error), session=session_id)
             detail = f"no place for the records of a call: {error.strerror or error}"
@@ -170,25 +178,28 @@ class CallHost:
             return await self._refuse(edge, session_id, Refusal(failure=failure))
         outcome = None
         try:
-            outcome = await self._run(records, call, profile.name, opened)
+            outcome = await self._run(records, call, profile.name, policy, opened)
         finally:
             await asyncio.shield(records.close(outcome))
         return Hosted(session_id=session_id, outcome=outcome)
 
-    async def _run(self, records: CallRecords, call: IncomingCall, profile: str, opened: CallOpen) -> SessionOutcome:
+    async def _run(
+        self, records: CallRecords, call: IncomingCall, profile: str, policy: SessionPolicy, opened: CallOpen
+    ) -> SessionOutcome:
         session_id, peer = call.session_id, call.peer
         live = LiveSession(
             session_id, profile, peer, wall_time(), lambda: runtime.node, lambda: runtime.request_shutdown()
         )
         runtime = SessionRuntime(
             session_id,
-            records.policy,
+            policy,
             records.watch(call.edge),
             self._connectors.connector(call.clock),
             call.clock,
             records.journal,
             [*records.observers, live],
             records.tools,
+            self._lines(profile),
         )
         self._live[session_id] = live
         with structlog.contextvars.bound_contextvars(session=session_id):

@@ -12,14 +12,20 @@ import structlog
 from voice_operations.grpc_guard import GrpcGuard
 from voice_operations.security import ClientSecurity
 from voice_orchestrator.profiles.loader import LoadedProfile
+from voice_orchestrator.profiles.policy_of import policy_of
+from voice_orchestrator.records.store import RecordStore
 from voice_orchestrator.reports.json_document import write_json
+from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.grpc_inference import describe, open_stream
-from voice_orchestrator.runtime.node_pool import NodePool
-from voice_orchestrator.service.call_host import CallHost, RecordKeeper
+from voice_orchestrator.runtime.node_pool import NodePool, PooledConnector
+from voice_orchestrator.service.call_host import CallHost
 from voice_orchestrator.service.edge_server import EdgeServer
 from voice_orchestrator.service.edge_servicer import EdgeServicer
 from voice_orchestrator.service.inference_nodes import InferenceNodes
+from voice_orchestrator.service.prepared_lines import LinePreparer
+from voice_orchestrator.service.stored_calls import StoreKeeper
 
+SWEEP_EVERY_S: Final = 3_600.0
 WATCH_EVERY_S: Final = 0.25
 """How often health follows whether calls are taken."""
 
@@ -45,24 +51,28 @@ class Service:
         self,
         settings: ServiceSettings,
         profiles: Mapping[str, LoadedProfile],
-        keeper: RecordKeeper,
+        store: RecordStore,
         guard: GrpcGuard,
         node_security: ClientSecurity,
         say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._say = say
+        self._store = store
         self._pool = NodePool(
             settings.inference,
             partial(describe, security=node_security),
             partial(open_stream, security=node_security),
         )
+        policies = {name: policy_of(loaded.profile) for name, loaded in profiles.items()}
+        self._preparer = LinePreparer(policies, PooledConnector(self._pool, SessionClock()))
         self.host = CallHost(
             profiles,
             InferenceNodes(self._pool),
-            keeper,
+            StoreKeeper(store),
             slots=settings.sessions,
             slots_per_peer=settings.sessions_per_peer,
+            lines=self._preparer.shelf,
         )
         self._guard = guard
 
@@ -74,6 +84,8 @@ class Service:
             tasks = [
                 group.create_task(self._pool.run(), name="node-pool"),
                 group.create_task(self._follow_health(server), name="health"),
+                group.create_task(self._preparer.run(), name="prepared-lines"),
+                group.create_task(self._sweep(), name="sweep"),
             ]
             try:
                 self._say(f"listening on {address}, inference at {', '.join(self._settings.inference)}")
@@ -83,6 +95,7 @@ class Service:
             finally:
                 self._remove_ready_file()
                 await server.stop()
+                await self._store.close()
                 for task in tasks:
                     task.cancel()
 
@@ -97,6 +110,13 @@ class Service:
                     self._say("calls are taken" if accepting else "no calls are taken: no inference node is there")
                 said = accepting
             await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _sweep(self) -> None:
+        """Applies the limits of the records, off the event loop, now and then."""
+        while True:
+            swept = await asyncio.to_thread(self._store.sweep)
+            log.info("records_swept", kept=swept.kept, closed=swept.closed, removed=swept.too_old + swept.too_much)
+            await asyncio.sleep(SWEEP_EVERY_S)
 
     async def _drain(self, server: EdgeServer) -> int:
         self.host.admission.draining = True

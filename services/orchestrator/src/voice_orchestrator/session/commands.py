@@ -9,6 +9,7 @@
     FlushRun           drop the run's sound and have the edge drop and report; answered by PlayoutReported
     DropRun            drop the run's sound; nothing of it was released, the edge knows nothing of it
     CloseRun           the run has no more sound; when the last has left tell the edge; answered by PlayoutReported
+    SpeakPrepared      add sound that was prepared to the run, the whole of its one segment; answered like a node's
     CallTool           have a tool work; answered by ToolReturned or ToolFailed, whatever becomes of its run
     EndCall            the call is over; the last command of a session, exactly once
 
@@ -107,6 +108,14 @@ class CloseRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakPrepared:
+    """Have `text`, a line whose sound was prepared before the call, be the sound of the run."""
+
+    run_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallTool:
     """Have a tool work. `call_id` is its idempotency key: counted in the session, never used twice."""
 
@@ -134,6 +143,7 @@ Command = (
     | FlushRun
     | DropRun
     | CloseRun
+    | SpeakPrepared
     | CallTool
     | EndCall
 )

@@ -19,7 +19,7 @@ from voice_orchestrator.session.ending import end_call
 from voice_orchestrator.session.endpointing import commit_due, speculation_due
 from voice_orchestrator.session.hearing import settle_flush
 from voice_orchestrator.session.policy import LineKind
-from voice_orchestrator.session.runs import fail_run, start_line
+from voice_orchestrator.session.runs import fail_run, say_hold_line, start_line
 from voice_orchestrator.session.speech import end_long_turn, resume_turn, resumption_due
 from voice_orchestrator.session.state import SessionState
 from voice_orchestrator.session.step import Step
@@ -121,6 +121,7 @@ DEADLINES: Final = (
         "call_length", Owner.CALL, attrgetter("call_deadline_ms"), lambda s: end_call(s, EndCause.MAX_LENGTH, None)
     ),
     Deadline("connect", Owner.CALL, attrgetter("connect_deadline_ms"), _connect_overran),
+    Deadline("hold_line", Owner.CALL, attrgetter("hold_line_due_ms"), say_hold_line),
     Deadline("idle", Owner.QUIET, _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
     Deadline("away", Owner.QUIET, _away_due, _prompt_away_caller),
     Deadline("keys", Owner.CALL, attrgetter("keys_due_ms"), finish_keys),

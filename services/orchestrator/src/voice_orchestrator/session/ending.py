@@ -3,15 +3,18 @@
 from typing import Final
 
 from voice_contract.failures import RETRYABLE, Failure, Stage
-from voice_contract.messages import AudioFormat, EndCause, Phase, SessionConfigure
+from voice_contract.messages import AudioFormat, EndCause, Phase, SessionConfigure, SpeculationOutcome
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, EndCall
-from voice_orchestrator.session.hearing import abandon_run, prime, settle_flush
+from voice_orchestrator.session.hearing import abandon_run, cancel_silent_run, flush_run, prime, settle_flush
 from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import start_line
 from voice_orchestrator.session.state import Origin, RunStatus
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.transcripts import LEAD_OUT_SAMPLES, request_final, request_score
+
+HOLD_LINE_AFTER_MS: Final = 300
+"""A caller whose node is lost hears something after this, unless another node took the session by then."""
 
 RECONNECT_DELAYS_MS: Final = (0, 100, 200, 400, 500)
 """Waits before the first, second, ... attempt to reach a node; the last one repeats."""
@@ -54,15 +57,33 @@ def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
         step.ignore("already_connected")
         return
     step.change(
-        connect_deadline_ms=None, connect_attempts=0, quiet_since_ms=step.now_ms, scores=event.scores_end_of_turn
+        connect_deadline_ms=None,
+        hold_line_due_ms=None,
+        connect_attempts=0,
+        quiet_since_ms=step.now_ms,
+        scores=event.scores_end_of_turn,
     )
     step.enter(Phase.ACTIVE)
+    _go_on_holding(step)
     if step.policy.greeting and not step.state.greeted and step.turn is None:
         start_line(step, step.policy.greeting, LineKind.GREETING, None)
     step.change(greeted=True)
     _ask_again(step)
     if step.turn is None:
         prime(step)
+
+
+def _go_on_holding(step: Step) -> None:
+    """A line said while there was no node goes on if it is heard, unless the caller has yet to be greeted."""
+    run = step.run
+    if run is None:
+        return
+    if run.status is RunStatus.SILENT:
+        cancel_silent_run(step, run, SpeculationOutcome.FAILED)
+    elif not step.state.greeted:
+        flush_run(step, run)
+    else:
+        step.enter(Phase.RESPONDING)
 
 
 def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
@@ -77,11 +98,14 @@ def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
             Failure(stage=Stage.LINK, reason=event.reason, detail=event.detail),
         )
         return
+    run = step.run
     if step.state.phase is not Phase.CONNECTING:
         step.report_failure(Stage.LINK, event.reason, event.detail)
-    run = step.run
+        if step.state.speaks and step.policy.recovery.node_lost and (run is None or run.line is not LineKind.HOLD):
+            step.change(hold_line_due_ms=step.now_ms + HOLD_LINE_AFTER_MS)
     unheard_greeting = run is not None and run.line is LineKind.GREETING and run.status is RunStatus.SILENT
-    abandon_run(step)
+    if run is not None and run.line is not LineKind.HOLD:
+        abandon_run(step)
     step.change(greeted=step.state.greeted and not unheard_greeting)
     _keep_turn(step)
     _connect(step)
@@ -134,6 +158,7 @@ def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:
         keys="",
         keys_due_ms=None,
         connect_deadline_ms=None,
+        hold_line_due_ms=None,
         call_deadline_ms=None,
     )
     step.enter(Phase.TERMINATED)

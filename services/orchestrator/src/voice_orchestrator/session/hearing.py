@@ -57,7 +57,8 @@ def release(step: Step, run: Run) -> Run:
         step.change(turn=None)
     if step.state.speaks:
         step.emit(ReleaseRun(run_id=run.id))
-    step.enter(Phase.RESPONDING)
+    if step.state.phase is not Phase.CONNECTING:
+        step.enter(Phase.RESPONDING)
     if not step.state.speaks:
         announce_latency(step, run)
         return run
@@ -141,7 +142,7 @@ def end_run(step: Step, run: Run, heard: str, *, interrupted: bool) -> None:
         step.change(turn=None)
     if step.state.phase in (Phase.PROCESSING, Phase.RESPONDING):
         step.enter(Phase.ACTIVE)
-    if run.kind is RunKind.LINE:
+    if run.kind is RunKind.LINE and step.state.phase is not Phase.CONNECTING:
         # The model has not seen these words: the next reply should not have to wait for it to read them.
         prime(step)
 
@@ -190,7 +191,8 @@ def flush_run(step: Step, run: Run, *, merged: bool = False) -> None:
     step.to_inference(CancelRun(), run.id)
     _flush(step, run, "" if merged else run.user_text)
     step.change(quiet_since_ms=step.now_ms)
-    step.enter(Phase.ACTIVE)
+    if step.state.phase is not Phase.CONNECTING:
+        step.enter(Phase.ACTIVE)
 
 
 def abandon_run(step: Step) -> None:

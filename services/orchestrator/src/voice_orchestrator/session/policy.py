@@ -44,6 +44,7 @@ class LineKind(Enum):
     GREETING = "greeting"
     RECOVERY = "recovery"
     AWAY = "away"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,7 @@ class RecoveryLines:
     stt_failed: str = "Sorry, I did not catch that. Could you say it again?"
     no_words: str = "Sorry, I did not catch that. Could you say it again?"
     llm_failed: str = "Sorry, I lost my train of thought. Could you say that again?"
+    node_lost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from voice_contract.messages import (
     Synthesize,
 )
 from voice_orchestrator.session import events
-from voice_orchestrator.session.commands import CloseRun
+from voice_orchestrator.session.commands import CloseRun, SpeakPrepared
 from voice_orchestrator.session.evolve import evolved
 from voice_orchestrator.session.hearing import (
     announce_decision,
@@ -73,6 +73,20 @@ def start_line(step: Step, line: str, kind: LineKind, turn: Turn | None) -> None
     """Says a line of the profile, in place of a reply to `turn` when there is one."""
     run = _open_run(step, RunKind.LINE, kind, turn, speculative=False)
     _add_segments(step, run, split_all(line, first=True), written=True)
+
+
+def say_hold_line(step: Step) -> None:
+    """There is no node for longer than a caller should hear nothing: a line whose sound is at hand."""
+    step.change(hold_line_due_ms=None)
+    text = step.policy.recovery.node_lost
+    run = _open_run(step, RunKind.LINE, LineKind.HOLD, None, speculative=False)
+    step.change_run(
+        run,
+        segments=(Segment(text=text, requested=True),),
+        written=True,
+        synthesis_deadline_ms=step.now_ms + step.policy.deadlines.synthesis_ms,
+    )
+    step.emit(SpeakPrepared(run_id=run.id, text=text))
 
 
 def _open_run(step: Step, kind: RunKind, line: LineKind | None, turn: Turn | None, *, speculative: bool) -> Run:

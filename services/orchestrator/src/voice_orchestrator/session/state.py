@@ -247,6 +247,7 @@ class SessionState:
     greeted: bool = False
     connect_attempts: int = 0
     connect_deadline_ms: int | None = None
+    hold_line_due_ms: int | None = None
     call_deadline_ms: int | None = None
     quiet_since_ms: int = 0
     away_prompts: int = 0
