@@ -51,5 +51,5 @@ async def test_a_caller_whose_node_dies_hears_the_line_and_goes_on_with_the_next
         await caller.send(m.PlayoutPosition(played_samples=ended.total_samples), run_id)
         async with served_node(address=other.address):
             phase = m.Phase.CONNECTING
-                while phase is not m.Phase.ACTIVE:
-                    phase = (await caller.until(m.PhaseChanged))[0].to_phase
+            while phase is not m.Phase.ACTIVE:
+                phase = (await caller.until(m.PhaseChanged))[0].to_phase
