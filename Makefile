@@ -44,10 +44,12 @@ check: $(READY) ## format, lint, types, contract
 	$(BIN)/python tools/draw_reducer.py --check
 
 test-unit: $(READY) ## unit tests alone: no model, under a minute
-	$(BIN)/pytest tests/unit -m "not models"
+	$(BIN)/pytest tests/unit -m "not models" -n 2
 
 test: check models ## everything CI runs, the end-to-end call on real models included
-	$(BIN)/pytest tests -m "not sim" --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
+	$(BIN)/pytest tests/e2e tests/models
+	$(BIN)/pytest tests -m "not sim" --ignore=tests/e2e --ignore=tests/models -n 2 \
+	  --cov=voice_orchestrator.session --cov-branch --cov-report=term --cov-fail-under=100
 	$(MAKE) --no-print-directory sim
 
 sim: $(READY) ## 50,000 simulated sessions, planted faults, determinism: 5 minutes on two cores
