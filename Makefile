@@ -42,6 +42,7 @@ check: $(READY) ## format, lint, types, contract
 	$(BIN)/python tools/generate_contract.py --check
 	$(BIN)/python tools/check_contract.py
 	$(BIN)/python tools/draw_reducer.py --check
+	$(BIN)/python tools/make_dashboards.py --check
 
 test-unit: $(READY) ## unit tests alone: no model, under a minute
 	$(BIN)/pytest tests/unit -m "not models" -n 2

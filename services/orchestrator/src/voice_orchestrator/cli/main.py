@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "replay": "Fold a journal again and compare every command.",
     "serve": "Take calls from edges.",
     "timeline": "Make one HTML page of a finished call.",
+    "top": "Watch the sessions of a running orchestrator.",
 }
 
 

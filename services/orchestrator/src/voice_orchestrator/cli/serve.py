@@ -9,13 +9,10 @@ from pathlib import Path
 
 import click
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from voice_operations.addresses import parse_address
 from voice_operations.command_line import EXIT_INTERRUPTED
-from voice_operations.grpc_guard import GrpcGuard
 from voice_operations.operator_error import OperatorError
-from voice_operations.peer_metrics import PeerMetrics
 from voice_operations.security import ClientSecurity, ServerSecurity
 from voice_operations.security_options import client_security_options, server_security_options
 from voice_orchestrator.cli.inference_option import DEFAULT_ADDRESS
@@ -23,6 +20,7 @@ from voice_orchestrator.cli.records import data_option
 from voice_orchestrator.profiles.loader import LoadedProfile, known_profiles, load_profile
 from voice_orchestrator.records.limits import GIB, RecordLimits
 from voice_orchestrator.records.store import RecordStore
+from voice_orchestrator.service.openapi import DEFAULT_HTTP_ADDRESS
 from voice_orchestrator.service.server import Service, ServiceSettings
 
 
@@ -34,6 +32,14 @@ from voice_orchestrator.service.server import Service, ServiceSettings
     envvar="VOICE_AGENT_LISTEN",
     show_default=True,
     help="gRPC address for edges; port 0 takes a free one.",
+)
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    default=DEFAULT_HTTP_ADDRESS,
+    envvar="VOICE_AGENT_HTTP",
+    show_default=True,
+    help="Address of /metrics, /healthz, /readyz and the operators' REST.",
 )
 @click.option(
     "--inference",
@@ -91,6 +97,7 @@ from voice_orchestrator.service.server import Service, ServiceSettings
 @client_security_options("inference")
 def serve(
     listen: str,
+    http: str,
     inference: str,
     profiles: Path | None,
     data: Path,
@@ -105,11 +112,13 @@ def serve(
 ) -> None:
     """Take calls from edges until SIGTERM or Ctrl-C, then let running ones finish; a second one ends at once."""
     nodes = tuple(str(parse_address(part.strip())) for part in inference.split(",") if part.strip())
-    security.require_for(parse_address(listen, listening=True), mutual=False)
+    for address in (listen, http):
+        security.require_for(parse_address(address, listening=True), mutual=False)
     for node in nodes:
         inference_security.require_for(parse_address(node))
     settings = ServiceSettings(
         listen=str(parse_address(listen, listening=True)),
+        http=str(parse_address(http, listening=True)),
         inference=nodes,
         sessions=sessions,
         sessions_per_peer=sessions_per_peer or sessions,
@@ -144,9 +153,8 @@ async def _run(
 ) -> int:
     # kill -USR1 shows what every thread is doing.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    guard = GrpcGuard(security, PeerMetrics("voice", CollectorRegistry()))
     # Made here, because a gRPC server belongs to the loop that runs when it is made.
-    service = Service(settings, profiles, store, guard, inference_security, click.echo)
+    service = Service(settings, profiles, store, security, inference_security, click.echo)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -160,4 +168,4 @@ async def _run(
     try:
         return await service.run(stop)
     except* OSError as errors:
-        raise OperatorError(f"{errors.exceptions[0]}; choose another address with --listen") from errors
+        raise OperatorError(f"{errors.exceptions[0]}; choose other addresses with --listen and --http") from errors

@@ -1,6 +1,7 @@
 """The session's way to an inference node: one stream at a time, both directions, translated to and from events."""
 
 import asyncio
+from traceback import clear_frames
 from typing import Final
 
 import structlog
@@ -26,7 +27,7 @@ RESEND_PAUSE_S: Final = 0.002
 """Between resent frames of 20 ms: ten times as fast as speech, which the node's VAD keeps up with."""
 
 RESEND_PACED_SAMPLES: Final = samples_from_ms(5_000)
-"""The end of what is resent, in which VAD has to find onsets; what lies before belongs to a turn that is open anyway."""
+"""The end of what is resent, where VAD has to find onsets; what lies before belongs to a turn that is open anyway."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +59,28 @@ class InferenceLink:
         self._sound.hold(True)
         self._closed = asyncio.Event()
         self._sounded: tuple[int, int] = (0, -1)
+        self._needed_from: int | None = None
+        self._spoken_until = 0
         self._over = False
         self.dropped_samples = 0
+        self.heartbeats_missed = 0
         self.node = ""
         """Address of the node the session is on; empty while it has none."""
+
+    @property
+    def waiting_ms(self) -> int:
+        """Caller sound that waits for the node."""
+        return self._outbox.waiting_ms if self._outbox is not None else 0
+
+    @property
+    def waiting_controls(self) -> int:
+        """Control messages that wait for the node."""
+        return self._outbox.waiting_controls if self._outbox is not None else 0
+
+    @property
+    def late_samples(self) -> int:
+        """Caller sound that was dropped so far because the node did not take it in time."""
+        return self.dropped_samples + (self._outbox.dropped_samples if self._outbox is not None else 0)
 
     # --- from the reducer loop and the receive pump; never wait
 
@@ -82,6 +101,7 @@ class InferenceLink:
 
     def keep_sound_from(self, offset_samples: int | None) -> None:
         """What of the caller's sound a next node would need: see CallerSound.keep_from."""
+        self._needed_from = offset_samples
         self._sound.keep_from(offset_samples)
 
     async def close(self) -> None:
@@ -100,24 +120,35 @@ class InferenceLink:
 
     async def run(self) -> None:
         """Serves one connection request after the other until it is cancelled."""
+        try:
+            await self._serve_requests()
+        except asyncio.CancelledError as cancelled:
+            # Frames of a TaskGroup that was cancelled refer to the error that refers to them, and to the stream, whose
+            # connection would stay open until the cyclic collector comes by.
+            clear_frames(cancelled.__traceback__)
+            raise
+
+    async def _serve_requests(self) -> None:
         while True:
             request = await self._requests.get()
             await asyncio.sleep(request.delay_ms / 1_000)
             try:
                 stream = await self._connector.open(self._session_id, request.configure)
                 try:
-                    await self._converse(stream)
+                    lost = await self._converse(stream)
                 finally:
                     await stream.close()
-            except StreamLostError as lost:
-                if self._over:
-                    # A TaskGroup cancelled while a child fails raises the failure only: the loop has to know.
-                    return
-                log.info("inference_lost", reason=lost.reason.value, detail=lost.detail)
-                event = events.InferenceLost(at_ms=self._clock.now_ms(), reason=lost.reason, detail=lost.detail)
-                await self._mailbox.put(event)
+            except StreamLostError as error:
+                lost = StreamLostError(error.reason, error.detail)
+            if self._over:
+                # A TaskGroup cancelled while a child fails raises the failure only: the loop has to know.
+                return
+            log.info("inference_lost", reason=lost.reason.value, detail=lost.detail)
+            event = events.InferenceLost(at_ms=self._clock.now_ms(), reason=lost.reason, detail=lost.detail)
+            await self._mailbox.put(event)
 
-    async def _converse(self, stream: InferenceStream) -> None:
+    async def _converse(self, stream: InferenceStream) -> StreamLostError:
+        """Serves the session on a stream until it is lost; gives how, as an error that was never raised."""
         await self._resend(stream)
         self._outbox = outbox = InferenceOutbox(self._clock)
         self._sound.hold(False)
@@ -131,17 +162,23 @@ class InferenceLink:
                 group.create_task(self._write(stream, outbox), name="link-writer")
                 group.create_task(self._read(stream), name="link-reader")
                 group.create_task(self._beat(outbox), name="link-heartbeat")
-        except* StreamLostError as lost:
-            raise _first(lost) from None
+        except BaseExceptionGroup as errors:
+            lost = _lost_in(errors)
+            if lost is None:
+                raise
+            clear_frames(errors.__traceback__)  # see `run`
+            return lost
         finally:
             self.dropped_samples += outbox.dropped_samples
             self._outbox = None
             self.node = ""
             self._sound.hold(True)
+        raise AssertionError("heartbeats go on until the stream is lost")
 
     async def _resend(self, stream: InferenceStream) -> None:
         """Sends what a lost node had heard of the open turn, and what nobody has heard yet, until all is sent."""
-        sent = -1
+        # Speech that was over before the open turn is not sent again: it would be taken for another turn.
+        sent = self._spoken_until if self._needed_from is None or self._spoken_until <= self._needed_from else -1
         while frames := self._sound.frames(sent):
             for frame in frames:
                 await stream.send(frame)
@@ -164,16 +201,24 @@ class InferenceLink:
 
     async def _read(self, stream: InferenceStream) -> None:
         while True:
+            since_s = self._clock.now_s()
             try:
                 async with asyncio.timeout(PEER_SILENT_AFTER_MS / 1_000):
                     event = await stream.receive()
             except TimeoutError:
                 if self._closed.is_set():
                     return
+                self._note_silence(since_s)
                 raise StreamLostError(
                     FailureReason.PEER_SILENT, f"the inference node sent nothing for {PEER_SILENT_AFTER_MS} ms"
                 ) from None
+            self._note_silence(since_s)
             await self._accept(event)
+
+    def _note_silence(self, since_s: float) -> None:
+        """Counts the heartbeats that should have come in a silence; the one that ends it is not missed."""
+        silent_ms = (self._clock.now_s() - since_s) * 1_000
+        self.heartbeats_missed += max(0, int(silent_ms / HEARTBEAT_INTERVAL_MS) - 1)
 
     async def _accept(self, event: m.Event) -> None:
         if isinstance(event.payload, m.Audio):
@@ -216,6 +261,7 @@ class InferenceLink:
                 spoken_at_ms = self._media.spoken_at_ms(offset)
                 return events.SpeechStarted(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_at_ms)
             case m.SpeechEnded(end_offset_samples=offset):
+                self._spoken_until = max(self._spoken_until, offset)
                 spoken_at_ms = self._media.spoken_at_ms(offset)
                 return events.SpeechEnded(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_at_ms)
             case m.Transcript(kind=m.TranscriptKind.DELTA, text=text):
@@ -293,9 +339,9 @@ def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
     raise StreamLostError(failure.reason, failure.detail)
 
 
-def _first(group: BaseExceptionGroup[StreamLostError]) -> StreamLostError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, StreamLostError)
-    return error
+def _lost_in(errors: BaseExceptionGroup[BaseException]) -> StreamLostError | None:
+    """The loss the tasks of a stream ended with, as an error without frames; None when there was worse."""
+    losses = [error for error in errors.exceptions if isinstance(error, StreamLostError)]
+    if len(losses) < len(errors.exceptions):
+        return None
+    return StreamLostError(losses[0].reason, losses[0].detail)

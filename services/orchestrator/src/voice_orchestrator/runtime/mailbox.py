@@ -15,6 +15,11 @@ class Mailbox:
     def __init__(self) -> None:
         self._queue: asyncio.Queue[SessionEvent] = asyncio.Queue(MAILBOX_EVENTS_MAX)
 
+    @property
+    def depth(self) -> int:
+        """Events that wait."""
+        return self._queue.qsize()
+
     async def put(self, event: SessionEvent) -> None:
         """Adds an event."""
         await self._queue.put(event)

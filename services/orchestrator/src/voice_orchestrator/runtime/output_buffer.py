@@ -87,6 +87,11 @@ class OutputBuffer:
         self._marks: list[Mark] = []
         self.dropped_samples = 0
 
+    @property
+    def held_samples(self) -> int:
+        """Sound that waits to be heard."""
+        return self._run.received - self._run.taken if self._run is not None else 0
+
     # --- from inference
 
     def append(self, run_id: int, segment_index: int, pcm: bytes) -> bool:

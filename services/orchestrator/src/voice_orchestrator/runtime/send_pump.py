@@ -40,6 +40,11 @@ class SendPump:
         self._overflowed = False
         self._edge_gone = False
 
+    @property
+    def waiting_controls(self) -> int:
+        """Control events that wait for the edge."""
+        return len(self._controls)
+
     def put(self, payload: Payload, run_id: int = 0) -> None:
         """Has a control event sent after those before it; does nothing once the edge is gone."""
         if self._edge_gone:

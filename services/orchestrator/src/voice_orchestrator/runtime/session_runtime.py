@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from voice_contract.audio import SAMPLE_BYTES
+from voice_contract.audio import SAMPLE_BYTES, ms_from_samples
 from voice_contract.failures import Failure, FailureReason, Stage
 from voice_contract.messages import (
     CallAccepted,
@@ -22,10 +22,11 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.inference_link import InferenceLink
-from voice_orchestrator.runtime.mailbox import Mailbox
+from voice_orchestrator.runtime.inference_outbox import CALLER_SOUND_MS_MAX, CONTROL_MESSAGES_MAX
+from voice_orchestrator.runtime.mailbox import MAILBOX_EVENTS_MAX, Mailbox
 from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.monitor import Monitor
-from voice_orchestrator.runtime.output_buffer import OutputBuffer
+from voice_orchestrator.runtime.output_buffer import HELD_SAMPLES_MAX, OutputBuffer
 from voice_orchestrator.runtime.ports import (
     EdgePort,
     InferenceConnector,
@@ -35,7 +36,8 @@ from voice_orchestrator.runtime.ports import (
     ToolPort,
 )
 from voice_orchestrator.runtime.receive_pump import ReceivePump
-from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX, SendPump
+from voice_orchestrator.runtime.session_reading import QueueReading, SessionReading, SoundDrop
 from voice_orchestrator.runtime.sound_watch import SoundWatch
 from voice_orchestrator.runtime.tool_runner import NoTools, ToolRunner
 from voice_orchestrator.session import commands as c
@@ -106,6 +108,24 @@ class SessionRuntime:
     def node(self) -> str:
         """Address of the inference node the session is on; empty while it has none."""
         return self._link.node
+
+    def reading(self) -> SessionReading:
+        """How full its queues are, and what they have dropped."""
+        queues = (
+            ("mailbox_events", self._mailbox.depth, MAILBOX_EVENTS_MAX),
+            ("edge_control_events", self._pump.waiting_controls, CONTROL_EVENTS_MAX),
+            ("node_control_messages", self._link.waiting_controls, CONTROL_MESSAGES_MAX),
+            ("caller_sound_ms", self._link.waiting_ms, CALLER_SOUND_MS_MAX),
+            ("agent_sound_ms", ms_from_samples(self._buffer.held_samples), ms_from_samples(HELD_SAMPLES_MAX)),
+        )
+        return SessionReading(
+            queues=tuple(QueueReading(queue=name, depth=depth, limit=limit) for name, depth, limit in queues),
+            sound_dropped={
+                SoundDrop.CALLER_LATE: self._link.late_samples,
+                SoundDrop.AGENT_RUN_ENDED: self._buffer.dropped_samples,
+            },
+            heartbeats_missed=self._link.heartbeats_missed,
+        )
 
     def request_shutdown(self) -> None:
         """Ends the call politely; to be called on the session's event loop."""
@@ -206,6 +226,20 @@ class SessionRuntime:
             case c.ToEdge(message=edge_message, run_id=run_id):
                 _log_if_failure(edge_message, run_id)
                 self._pump.put(edge_message, run_id)
+            case c.ConnectInference():
+                self._link.connect(command)
+            case c.SpeakPrepared():
+                self._speak_prepared(command)
+            case c.CallTool():
+                self._tools.start(command)
+            case c.EndCall():
+                raise AssertionError("EndCall is executed by the reducer loop")
+            case _:
+                self._execute_on_sound(command)
+
+    def _execute_on_sound(self, command: c.SoundCommand) -> None:
+        """What concerns the sound of a run on its way to the edge."""
+        match command:
             case c.ReleaseRun(run_id=run_id):
                 self._buffer.release(run_id)
             case c.PauseRun(run_id=run_id):
@@ -221,14 +255,6 @@ class SessionRuntime:
                 self._buffer.end(run_id)
             case c.CloseRun(run_id=run_id):
                 self._buffer.close(run_id)
-            case c.ConnectInference():
-                self._link.connect(command)
-            case c.SpeakPrepared():
-                self._speak_prepared(command)
-            case c.CallTool():
-                self._tools.start(command)
-            case c.EndCall():
-                raise AssertionError("EndCall is executed by the reducer loop")
 
     def _speak_prepared(self, command: c.SpeakPrepared) -> None:
         """The whole of a run's sound is at hand; the core is told as a node would tell it."""

@@ -32,6 +32,9 @@ from voice_orchestrator.runtime.session_runtime import NothingPrepared, SessionO
 from voice_orchestrator.service.admission import Admission, Refusal
 from voice_orchestrator.service.directory import NodeInfo, ProfileInfo, SessionInfo, profile_info
 from voice_orchestrator.service.live_session import LiveSession
+from voice_orchestrator.service.measured_edge import MeasuredEdge
+from voice_orchestrator.service.metrics import ServiceMetrics
+from voice_orchestrator.service.session_metrics import SessionMetrics
 from voice_orchestrator.session.policy import SessionPolicy
 
 END_DEADLINE_S: Final = 3.0
@@ -119,13 +122,13 @@ class CallHost:
         slots: int,
         slots_per_peer: int,
         lines: Callable[[str], PreparedLines] = lambda profile: NothingPrepared(),
-        refused: Callable[[FailureReason], None] = lambda reason: None,
+        metrics: ServiceMetrics | None = None,
     ) -> None:
         self._profiles = profiles
         self._connectors = connectors
         self._keeper = keeper
         self._lines = lines
-        self._refused = refused
+        self._metrics = metrics
         self._live: dict[str, LiveSession] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -190,18 +193,26 @@ class CallHost:
         live = LiveSession(
             session_id, profile, peer, wall_time(), lambda: runtime.node, lambda: runtime.request_shutdown()
         )
+        edge, observers = records.watch(call.edge), [*records.observers, live]
+        measured = SessionMetrics(self._metrics, profile) if self._metrics is not None else None
+        if measured is not None:
+            edge = MeasuredEdge(edge, measured, call.clock)
+            observers.append(measured)
         runtime = SessionRuntime(
             session_id,
             policy,
-            records.watch(call.edge),
+            edge,
             self._connectors.connector(call.clock),
             call.clock,
             records.journal,
-            [*records.observers, live],
+            observers,
             records.tools,
             self._lines(profile),
         )
+        if measured is not None:
+            measured.attach(runtime.reading)
         self._live[session_id] = live
+        outcome = None
         with structlog.contextvars.bound_contextvars(session=session_id):
             log.info("call_began", profile=profile, peer=peer)
             try:
@@ -210,11 +221,15 @@ class CallHost:
                 log.info("call_ended", cause=outcome.cause.value, reason=reason)
             finally:
                 del self._live[session_id]
+                live.over()
+                if measured is not None:
+                    measured.close(outcome.cause if outcome is not None else EndCause.INTERNAL)
         return outcome
 
     async def _refuse(self, edge: EdgePort, session_id: str, refusal: Refusal | None) -> Hosted:
         assert refusal is not None, "a call is refused for a reason"
-        self._refused(refusal.failure.reason)
+        if self._metrics is not None:
+            self._metrics.session_refused(refusal.failure.reason)
         log.info("call_refused", reason=refusal.failure.reason.value, detail=refusal.failure.detail)
         ended = CallEnded(cause=EndCause.REFUSED, failure=refusal.failure, retry_after_ms=refusal.retry_after_ms)
         with suppress(EdgeGoneError):

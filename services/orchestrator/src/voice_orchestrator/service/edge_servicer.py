@@ -1,7 +1,7 @@
 """Edge.Call over gRPC: an edge's stream becomes an EdgePort and is hosted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
@@ -9,6 +9,7 @@ import structlog
 
 from voice_agent.v1 import edge_service_pb2_grpc
 from voice_contract.codec import Peer
+from voice_contract.failures import FailureReason
 from voice_orchestrator.runtime.clock import SessionClock, new_session_id
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 from voice_orchestrator.service.call_host import CallHost, IncomingCall
@@ -21,11 +22,20 @@ log = structlog.get_logger(__name__)
 
 
 class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
-    """Hosts one call per stream. `tasks` own the calls, which end on their own when their edges are gone."""
+    """Hosts one call per stream. `tasks` own the calls, which end on their own when their edges are gone.
 
-    def __init__(self, host: CallHost, tasks: asyncio.TaskGroup) -> None:
+    `cut` is told why a stream is ended because of what its edge did.
+    """
+
+    def __init__(
+        self,
+        host: CallHost,
+        tasks: asyncio.TaskGroup,
+        cut: Callable[[FailureReason], None] = lambda reason: None,
+    ) -> None:
         self._host = host
         self._tasks = tasks
+        self._cut = cut
 
     # The generated base class has the names of the contract and no types for the asynchronous API.
     async def Call(  # type: ignore[override]
@@ -51,7 +61,10 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
         clock, session_id = SessionClock(), new_session_id()
         stream = EdgeStream(read, write, over.set, Peer.EDGE, session_id, clock.monotonic_us)
         call = IncomingCall(
-            edge=LineEdge(stream, clock), session_id=session_id, peer=_host_of(context.peer()), clock=clock
+            edge=LineEdge(stream, clock, self._cut),
+            session_id=session_id,
+            peer=_host_of(context.peer()),
+            clock=clock,
         )
         hosting = self._tasks.create_task(self._host_beating(call, stream), name=f"call-{session_id}")
         try:

@@ -4,6 +4,7 @@ What an edge sends faster than it can have been spoken, or without measure, ends
 """
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NoReturn
@@ -39,8 +40,12 @@ EVENTS_AHEAD: Final = 500
 class LineEdge:
     """Implements EdgePort around the stream of an edge; the session inside sees the runtime's format only."""
 
-    def __init__(self, edge: EdgePort, clock: SessionClock) -> None:
+    def __init__(
+        self, edge: EdgePort, clock: SessionClock, cut: Callable[[FailureReason], None] = lambda reason: None
+    ) -> None:
+        """Tells `cut` why a stream is ended."""
         self._edge = edge
+        self._cut = cut
         self._clock = clock
         self._caller: CallerLine | None = None
         self._caller_format: EdgeFormat | None = None
@@ -122,6 +127,7 @@ class LineEdge:
             await self._refuse(FailureReason.RATE_EXCEEDED, "sound comes faster than it can have been spoken")
 
     async def _refuse(self, reason: FailureReason, detail: str) -> NoReturn:
+        self._cut(reason)
         with suppress(EdgeGoneError):
             await self._edge.send(Failure(stage=Stage.EDGE, reason=reason, detail=detail))
         raise EdgeGoneError(f"the edge breaks the contract: {detail}")

@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from voice_contract.messages import BargeIn, BargeInOutcome, Phase, Speaker, Transcript, TranscriptKind, TurnLatency
+from voice_contract.messages import (
+    BargeIn,
+    BargeInCause,
+    BargeInOutcome,
+    Phase,
+    Speaker,
+    Transcript,
+    TranscriptKind,
+    TurnLatency,
+)
 from voice_orchestrator.service.directory import SessionInfo
 from voice_orchestrator.session.commands import ToEdge
 from voice_orchestrator.session.events import SessionEvent
@@ -33,6 +42,11 @@ class LiveSession:
         self._interruptions = 0
         self._latency_ms: int | None = None
 
+    def over(self) -> None:
+        """It does not run any more: lets go of it, so that nothing of it has to wait for the cyclic collector."""
+        self._node = str
+        self.end = lambda: None
+
     def on_transition(self, event: SessionEvent, transition: Transition) -> None:
         """See Observer."""
         del event
@@ -43,7 +57,7 @@ class LiveSession:
             match command.message:
                 case Transcript(speaker=Speaker.CALLER, kind=TranscriptKind.FINAL, utterance_id=turn):
                     self._turns.add(turn)
-                case BargeIn(outcome=BargeInOutcome.CONFIRMED):
+                case BargeIn(outcome=BargeInOutcome.CONFIRMED, cause=cause) if cause is not BargeInCause.CONTINUED:
                     self._interruptions += 1
                 case TurnLatency(total_ms=total):
                     self._latency_ms = total

@@ -9,19 +9,25 @@ from typing import Final
 
 import structlog
 
+from voice_operations.addresses import parse_address
 from voice_operations.grpc_guard import GrpcGuard
-from voice_operations.security import ClientSecurity
+from voice_operations.http_guard import HttpGuard
+from voice_operations.security import ClientSecurity, ServerSecurity
+from voice_orchestrator import __version__
 from voice_orchestrator.profiles.loader import LoadedProfile
 from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.records.store import RecordStore
 from voice_orchestrator.reports.json_document import write_json
-from voice_orchestrator.runtime.clock import SessionClock
+from voice_orchestrator.runtime.clock import SessionClock, wall_time
 from voice_orchestrator.runtime.grpc_inference import describe, open_stream
 from voice_orchestrator.runtime.node_pool import NodePool, PooledConnector
 from voice_orchestrator.service.call_host import CallHost
 from voice_orchestrator.service.edge_server import EdgeServer
 from voice_orchestrator.service.edge_servicer import EdgeServicer
+from voice_orchestrator.service.http_face import HttpFace
 from voice_orchestrator.service.inference_nodes import InferenceNodes
+from voice_orchestrator.service.loop_lag import LoopLagSampler
+from voice_orchestrator.service.metrics import ServiceMetrics
 from voice_orchestrator.service.prepared_lines import LinePreparer
 from voice_orchestrator.service.stored_calls import StoreKeeper
 
@@ -37,6 +43,7 @@ class ServiceSettings:
     """What the command line says."""
 
     listen: str
+    http: str
     inference: tuple[str, ...]
     sessions: int
     sessions_per_peer: int
@@ -52,13 +59,15 @@ class Service:
         settings: ServiceSettings,
         profiles: Mapping[str, LoadedProfile],
         store: RecordStore,
-        guard: GrpcGuard,
+        security: ServerSecurity,
         node_security: ClientSecurity,
         say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._say = say
         self._store = store
+        self._metrics = ServiceMetrics()
+        self._metrics.attach_records(store.stats)
         self._pool = NodePool(
             settings.inference,
             partial(describe, security=node_security),
@@ -73,28 +82,45 @@ class Service:
             slots=settings.sessions,
             slots_per_peer=settings.sessions_per_peer,
             lines=self._preparer.shelf,
+            metrics=self._metrics,
         )
-        self._guard = guard
+        self._security = security
+        self._http = HttpFace(
+            parse_address(settings.http, listening=True),
+            self._metrics,
+            self.host,
+            HttpGuard(security, self._metrics.peers),
+            version=__version__,
+            now=wall_time,
+        )
 
     async def run(self, stop: asyncio.Event) -> int:
         """Serves until `stop` is set, then drains; gives how many calls the drain had to end. Raises OSError."""
         async with asyncio.TaskGroup() as calls, asyncio.TaskGroup() as group:
-            server = EdgeServer(self._settings.listen, EdgeServicer(self.host, calls), self._guard)
+            guard = GrpcGuard(self._security, self._metrics.peers)
+            servicer = EdgeServicer(self.host, calls, self._metrics.peer_cut)
+            server = EdgeServer(self._settings.listen, servicer, guard)
+            http = f"{self._settings.http.rpartition(':')[0]}:{await self._http.start()}"
             address = f"{self._settings.listen.rpartition(':')[0]}:{await server.start()}"
+            loop = asyncio.get_running_loop()
+            lag = LoopLagSampler(self._metrics.flow.loop_lag.observe, loop.time, asyncio.sleep)
             tasks = [
                 group.create_task(self._pool.run(), name="node-pool"),
                 group.create_task(self._follow_health(server), name="health"),
                 group.create_task(self._preparer.run(), name="prepared-lines"),
                 group.create_task(self._sweep(), name="sweep"),
+                group.create_task(lag.run(), name="loop-lag"),
             ]
             try:
-                self._say(f"listening on {address}, inference at {', '.join(self._settings.inference)}")
-                self._write_ready_file(address)
+                nodes = ", ".join(self._settings.inference)
+                self._say(f"listening on {address} (operators on {http}), inference at {nodes}")
+                self._write_ready_file(address, http)
                 await stop.wait()
                 return await self._drain(server)
             finally:
                 self._remove_ready_file()
                 await server.stop()
+                await self._http.stop()
                 await self._store.close()
                 for task in tasks:
                     task.cancel()
@@ -126,9 +152,9 @@ class Service:
             self._say(f"draining: {running} calls may go on for {self._settings.drain_s:g} s")
         return await self.host.drain(self._settings.drain_s)
 
-    def _write_ready_file(self, address: str) -> None:
+    def _write_ready_file(self, address: str, http: str) -> None:
         if self._settings.ready_file is not None:
-            write_json(self._settings.ready_file, {"grpc": address})
+            write_json(self._settings.ready_file, {"grpc": address, "http": http})
 
     def _remove_ready_file(self) -> None:
         if self._settings.ready_file is not None:

@@ -133,17 +133,6 @@ class EndCall:
     failure: Failure | None
 
 
-Command = (
-    ConnectInference
-    | ToInference
-    | ToEdge
-    | ReleaseRun
-    | PauseRun
-    | ResumeRun
-    | FlushRun
-    | DropRun
-    | CloseRun
-    | SpeakPrepared
-    | CallTool
-    | EndCall
-)
+SoundCommand = ReleaseRun | PauseRun | ResumeRun | FlushRun | DropRun | CloseRun
+
+Command = ConnectInference | ToInference | ToEdge | SoundCommand | SpeakPrepared | CallTool | EndCall
