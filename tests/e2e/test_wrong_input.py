@@ -133,9 +133,7 @@ def test_ollama_that_does_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.models
 @pytest.mark.e2e
-@pytest.mark.parametrize(
-    ("rate_hz", "subtype", "channels"), [(48_000, "FLOAT", 2), (8_000, "PCM_U8", 1), (44_100, "PCM_24", 1)]
-)
+@pytest.mark.parametrize(("rate_hz", "subtype", "channels"), [(48_000, "FLOAT", 2), (8_000, "PCM_U8", 1)])
 def test_any_pcm_wav_is_taken(node: RunningNode, tmp_path: Path, rate_hz: int, subtype: str, channels: int) -> None:
     import soxr
 
