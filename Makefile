@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean
+.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean fuzz fuzz-night sim sim-night
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,12 @@ sim: $(READY) ## 50,000 simulated sessions, planted faults, determinism: 5 minut
 
 sim-night: $(READY) ## five million other sessions on both cores: some hours
 	$(BIN)/python tests/simulation/run.py --first 1000000 --count 5000000 --processes 2
+
+fuzz: $(READY) ## broken events, sounds, settings and journals by the ten thousand: a minute on two cores
+	$(BIN)/pytest tests/fuzz
+
+fuzz-night: $(READY) ## a million other inputs for each reader, on both cores
+	$(BIN)/python tests/fuzz/run.py --first 1000000 --count 1000000 --processes 2
 
 format: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .

@@ -13,7 +13,14 @@ from voice_operations.nearest_name import did_you_mean
 from voice_operations.operator_error import OperatorError
 
 FILE_BYTES_MAX: Final = 64 << 10
+SIZE_MAX: Final = 4 * FILE_BYTES_MAX
+"""Values and characters a file may come to with its aliases followed; without any it comes to half of that at most."""
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+# The constructors of odd but valid tags raise whatever they like.
+_UNREADABLE: Final = (
+    yaml.YAMLError, ValueError, LookupError, ArithmeticError, AttributeError, TypeError, RecursionError,
+)  # fmt: skip
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -23,13 +30,39 @@ class SettingsError(OperatorError):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice, of which YAML would silently keep the last."""
+    """SafeLoader that refuses a key written twice, of which YAML would keep the last, and aliases that grow."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The document as nodes, before anything is made of them."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _size(node, {}) > SIZE_MAX:
+            raise yaml.constructor.ConstructorError(None, None, "its aliases repeat too much", node.start_mark)
+        return node
+
+
+def _size(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Values and characters in a node, what an alias names counted every time."""
+    size = known.get(node)
+    if size == 0:  # being counted: it holds itself
+        raise yaml.constructor.ConstructorError(None, None, "found unconstructable recursive node", node.start_mark)
+    if size is None:
+        known[node] = 0
+        if isinstance(node, yaml.ScalarNode):
+            inside = len(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            inside = sum(_size(key, known) + _size(value, known) for key, value in node.value)
+        else:
+            inside = sum(_size(item, known) for item in node.value)
+        size = known[node] = 1 + inside
+    return size
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key_node, _ in node.value:
-        key = str(key_node.value)
+        if not isinstance(key_node, yaml.ScalarNode):
+            continue  # refused when it is made
+        key = key_node.value
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key} is written twice", key_node.start_mark)
         seen.add(key)
@@ -61,8 +94,7 @@ def _read_yaml(path: Path, what: str) -> object:
         raise SettingsError(f"{path}: {error.strerror}") from error
     try:
         return yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        # The constructors of odd but valid tags raise whatever they like.
+    except _UNREADABLE as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "unreadable"
@@ -87,7 +119,9 @@ def _substitute(text: str, refusal: Callable[[str], SettingsError]) -> str:
             raise refusal(f"the environment variable {match.group(1)} is not set")
         return found
 
-    return _VARIABLE.sub(value, text)
+    # No variable ends behind the last brace; looking for its end there, again from every ${, would take seconds.
+    end = text.rfind("}") + 1
+    return _VARIABLE.sub(value, text[:end]) + text[end:]
 
 
 def _problem(entry: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's own shape

@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from voice_contract.failures import Stage
 from voice_operations.settings_file import read_settings
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must hold nothing that cannot be printed")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_printable)]
+"""A name that refusals and logs may show."""
 
 
 class _Section(BaseModel):
@@ -16,17 +26,18 @@ class _Section(BaseModel):
 class EnginePlacement(_Section):
     """One engine."""
 
-    engine: str = Field(description="Engine name, for example faster-whisper")
-    model: str = Field(description="Model name of the catalogue, or of the server for ollama and openai-compatible")
+    engine: Word = Field(description="Engine name, for example faster-whisper")
+    model: Word = Field(description="Model name of the catalogue, or of the server for ollama and openai-compatible")
     device: str = Field(
         default="cpu",
         pattern=r"^(cpu|auto|remote|cuda:\d+)$",
+        max_length=8,
         description="cpu, cuda:N, auto (a GPU if there is one), or remote (a server elsewhere)",
     )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the engine on the CPU")
-    precision: str = Field(default="", description="Numeric precision, for engines that take one")
-    memory_mb: int = Field(default=0, ge=0, description="Memory the engine needs on its device, MB")
-    options: dict[str, str | int | float] = Field(default_factory=dict, description="Options of the engine")
+    precision: Word = Field(default="", description="Numeric precision, for engines that take one")
+    memory_mb: int = Field(default=0, ge=0, le=1 << 24, description="Memory the engine needs on its device, MB")
+    options: dict[Word, Word | int | float] = Field(default_factory=dict, description="Options of the engine")
 
 
 class Engines(_Section):

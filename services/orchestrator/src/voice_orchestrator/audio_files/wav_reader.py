@@ -20,6 +20,9 @@ DURATION_S_MAX: Final = 3_600
 SUBTYPES: Final = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 STREAMED_SIZES: Final = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})
 """Data sizes written by programs that did not know the length when they wrote the header."""
+PIECE_FRAMES: Final = 1 << 16
+LEVEL_MAX: Final = 1e6
+"""Full scale is 1; what is louder than this would overflow when it is averaged and resampled, and is clipped anyway."""
 
 
 class WavError(OperatorError):
@@ -64,16 +67,13 @@ def _read(path: Path, kind: str) -> CallerSound:
             _check_format(path, file)
             rate_hz, channels, subtype = int(file.samplerate), int(file.channels), str(file.subtype)
             promised = int(file.frames)
-            sound = file.read(dtype="float32", always_2d=True)
+            mono = _averaged(path, file)
     except soundfile.LibsndfileError as error:
         raise WavError(f"{path}: cannot be read as a {kind} file ({error.error_string.strip()})") from error
-    if not len(sound):
+    if not len(mono):
         raise WavError(f"{path}: holds no sound")
-    if kind == "FLAC" and len(sound) < promised:
-        raise WavError(f"{path}: is cut short, it promises {promised} samples, {len(sound)} are there")
-    if not np.isfinite(sound).all():
-        raise WavError(f"{path}: holds samples that are not numbers; write it again as 16-bit PCM")
-    mono = sound.mean(axis=1)
+    if kind == "FLAC" and len(mono) < promised:
+        raise WavError(f"{path}: is cut short, it promises {promised} samples, {len(mono)} are there")
     if rate_hz != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="VHQ")
     samples = np.clip(np.round(mono * 32_768.0), -32_768, 32_767).astype(np.int16)
@@ -82,6 +82,17 @@ def _read(path: Path, kind: str) -> CallerSound:
     return CallerSound(
         path=path, samples=samples, source_rate_hz=rate_hz, source_channels=channels, source_subtype=subtype
     )
+
+
+def _averaged(path: Path, file: Any) -> NDArray[np.float32]:  # noqa: ANN401 - the library ships no types
+    """The average of the channels; read in pieces, so that no memory is taken for sound that is only promised."""
+    pieces: list[NDArray[np.float32]] = []
+    while not pieces or len(pieces[-1]) == PIECE_FRAMES:
+        piece = file.read(PIECE_FRAMES, dtype="float32", always_2d=True)
+        if not np.isfinite(piece).all():
+            raise WavError(f"{path}: holds samples that are not numbers; write it again as 16-bit PCM")
+        pieces.append(np.clip(piece, -LEVEL_MAX, LEVEL_MAX).mean(axis=1))
+    return np.concatenate(pieces)
 
 
 def _check_format(path: Path, file: Any) -> None:  # noqa: ANN401 - the library ships no types

@@ -12,6 +12,7 @@ from voice_orchestrator.profiles.section import Section, refusal
 from voice_orchestrator.session.policy import ToolPolicy
 
 SCHEMA_CHARS_MAX: Final = 8_000
+TOO_DEEP: Final = "is nested too deeply"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _RESERVED_HEADERS: Final = frozenset({"idempotency-key", "content-type", "content-length", "transfer-encoding", "host"})
 
@@ -77,13 +78,18 @@ class Tool(Section):
         if parameters.get("type") != "object":
             raise refusal("must be a JSON Schema with type: object")
         try:
-            size = len(canonical_schema(parameters))
+            text = canonical_schema(parameters)
+            text.encode()
         except (TypeError, ValueError):
             raise refusal("must hold nothing but JSON: a date, for example, needs quotes") from None
-        if size > SCHEMA_CHARS_MAX:
+        except RecursionError:
+            raise refusal(TOO_DEEP) from None
+        if len(text) > SCHEMA_CHARS_MAX:
             raise refusal(f"must be at most {SCHEMA_CHARS_MAX} characters of JSON")
-        _check_schema(parameters)
-        return parameters
+        # Read back, keys that YAML took for numbers are texts, as they are for whoever gets the JSON.
+        plain: dict[str, Any] = json.loads(text)
+        _check_schema(plain)
+        return plain
 
 
 def canonical_schema(parameters: Mapping[str, Any]) -> str:
@@ -103,6 +109,10 @@ def _check_schema(parameters: dict[str, Any]) -> None:
         Draft202012Validator.check_schema(parameters)
     except SchemaError as error:
         raise refusal(f"is no JSON Schema: {error.json_path}: {error.message}") from None
+    except RecursionError:
+        raise refusal(TOO_DEEP) from None
+    except OverflowError as error:  # of the repetitions of a pattern
+        raise refusal(f"is no JSON Schema: {error}") from None
 
 
 def _references(part: object) -> list[str]:

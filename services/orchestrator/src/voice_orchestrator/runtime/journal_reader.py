@@ -11,7 +11,7 @@ from voice_orchestrator.runtime.journal import JOURNAL_VERSION
 from voice_orchestrator.runtime.journal_codec import canonical, event_from_plain, policy_from_plain
 from voice_orchestrator.session.events import SessionEvent
 from voice_orchestrator.session.policy import SessionPolicy
-from voice_orchestrator.session.reducer import REDUCER_VERSION
+from voice_orchestrator.session.reducer import REDUCER_VERSION, REPLAYED_VERSIONS
 
 LINE_BYTES_MAX: Final = 4 << 20
 
@@ -60,12 +60,9 @@ class JournalReader:
             if plain.get("n") != count + 1:
                 raise JournalError(f"{self._path}: line {number}: entry {count + 1} is missing")
             count += 1
+            commands, outcome = self._outcome(number, plain)
             yield RecordedStep(
-                number=count,
-                line=number,
-                event=self._event(number, plain),
-                commands=tuple(plain.get("commands") or ()),
-                outcome=canonical({"commands": plain.get("commands"), "ignored": plain.get("ignored")}),
+                number=count, line=number, event=self._event(number, plain), commands=commands, outcome=outcome
             )
         if not count:
             raise JournalError(f"{self._path}: holds no events")
@@ -76,13 +73,25 @@ class JournalReader:
         except ValueError as error:
             raise JournalError(f"{self._path}: line {number}: the event is {error}") from error
 
+    def _outcome(self, number: int, plain: dict[str, Any]) -> tuple[tuple[Any, ...], str]:
+        commands = plain.get("commands") or []
+        if not isinstance(commands, list):
+            raise JournalError(f"{self._path}: line {number}: the commands are not a list")
+        try:
+            return tuple(commands), canonical({"commands": plain.get("commands"), "ignored": plain.get("ignored")})
+        except RecursionError as error:
+            raise JournalError(f"{self._path}: line {number} is nested too deeply") from error
+
 
 def _check_header(path: Path, header: dict[str, Any]) -> None:
     if header.get("journal") != JOURNAL_VERSION:
         raise JournalError(f"{path}: is not a journal of version {JOURNAL_VERSION}")
-    if header.get("reducer") != REDUCER_VERSION:
+    version = header.get("reducer")
+    if not isinstance(version, int) or version not in REPLAYED_VERSIONS:
+        # Anything but a number may be long, and is no version.
+        named = f"version {version}" if isinstance(version, int) else "an unknown version"
         raise JournalError(
-            f"{path}: was written by reducer version {header.get('reducer')}, this is version {REDUCER_VERSION}; "
+            f"{path}: was written by reducer {named}, this is version {REDUCER_VERSION}; "
             "replay it with the release that wrote it"
         )
 
@@ -97,6 +106,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise JournalError(f"{path}: line {number} is longer than {LINE_BYTES_MAX >> 20} MiB")
                 try:
                     plain = json.loads(raw)
+                except RecursionError as error:
+                    raise JournalError(f"{path}: line {number} is nested too deeply") from error
                 except ValueError as error:
                     if not raw.endswith(b"\n") and number > 1:
                         return

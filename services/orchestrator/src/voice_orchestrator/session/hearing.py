@@ -79,7 +79,7 @@ def announce_latency(step: Step, run: Run) -> None:
 
 def requested(run: Run, index: int) -> bool:
     """Whether the run has such a segment and it is being or was spoken."""
-    return index < len(run.segments) and run.segments[index].requested
+    return 0 <= index < len(run.segments) and run.segments[index].requested
 
 
 def mark_segment(step: Step, run: Run, index: int, *, played: bool) -> Run:
