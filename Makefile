@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean fuzz fuzz-night sim sim-night
+.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean compose-test fuzz fuzz-night sim sim-night
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ fuzz: $(READY) ## broken events, sounds, settings and journals by the ten thousa
 
 fuzz-night: $(READY) ## a million other inputs for each reader, on both cores
 	$(BIN)/python tests/fuzz/run.py --first 1000000 --count 1000000 --processes 2
+
+compose-test: $(READY) ## deploy/docker-compose.yml for real: needs Docker with Compose
+	$(BIN)/python tools/compose_test.py
 
 format: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .

@@ -24,7 +24,8 @@ _COMMON: Final[tuple[tuple[str, int], ...]] = (
 CLIENT_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     *_COMMON,
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # This is also how long one attempt to connect may take, a TLS handshake on a busy machine included.
+    ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 500),
     # Every session's node gets a connection of its own: a shared one would share its flow control.
     ("grpc.use_local_subchannel_pool", 1),

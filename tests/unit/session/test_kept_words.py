@@ -5,7 +5,7 @@ from dataclasses import replace
 from support.session_script import QUIET_TURNS, Script, names, only, policy
 
 from voice_contract.failures import FailureReason
-from voice_contract.messages import ChatRole, Generate, Transcribe, TranscribeKind, Transcript, TranscriptKind
+from voice_contract.messages import Generate, Transcribe, TranscribeKind, Transcript, TranscriptKind
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.policy import InterruptionPolicy
 

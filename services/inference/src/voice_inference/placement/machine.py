@@ -1,5 +1,6 @@
 """What this machine has: cores, memory, GPUs."""
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,9 @@ class ThisMachine:
         return min([_meminfo_mb(), *(int(text) >> 20 for text in texts if text.isdigit())])
 
     def gpus(self) -> tuple[Gpu, ...]:
-        """See MachineProbe."""
+        """See MachineProbe; without torch there is no engine here that could use one."""
+        if importlib.util.find_spec("torch") is None:
+            return ()
         import torch
 
         if not torch.cuda.is_available():

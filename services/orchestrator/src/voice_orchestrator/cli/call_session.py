@@ -120,6 +120,8 @@ async def _call_elsewhere(settings: CallSettings, view: EdgeListener | None) -> 
     ended = heard.ended or CallEnded(
         cause=EndCause.EDGE_LOST, failure=Failure(stage=Stage.EDGE, reason=FailureReason.EDGE_LOST, detail=stream.gone)
     )
+    if not stream.session_id:
+        raise OperatorError(f"{settings.connect} does not take the call: {stream.gone or 'it ended the stream'}")
     if ended.cause is EndCause.REFUSED and ended.failure is not None:
         raise OperatorError(_refusal(ended.failure, ended.retry_after_ms))
     folder = settings.out / f"{started_at:%Y%m%dT%H%M%SZ}-{settings.profile.name}-{stream.session_id}"

@@ -33,8 +33,9 @@ async def edge_client(
         async with asyncio.timeout(CONNECT_DEADLINE_S):
             await channel.channel_ready()
     except TimeoutError:
+        tls = "" if security.tls is not None else ", or it speaks TLS: name its CA with --edge-tls-ca"
         await channel.close()
-        raise OrchestratorUnreachableError(f"no orchestrator at {address}") from None
+        raise OrchestratorUnreachableError(f"no orchestrator at {address}{tls}") from None
     call: Any = edge_service_pb2_grpc.EdgeStub(channel).Call(metadata=security.metadata)
     stream = EdgeStream(_reader(call), _writer(call), lambda: None, Peer.ORCHESTRATOR_TO_EDGE, "", monotonic_us)
     try:

@@ -81,8 +81,8 @@ class SoundLine:
     async def run(self, act: Callable[[], Coroutine[Any, Any, None]]) -> CallEnded | None:
         """Makes the call and runs `act` in it; gives how it ended, None when the session went without saying."""
         format_ = AudioFormat()
-        await self._end.send(CallOpen(profile=self._profile, caller_format=format_, agent_format=format_))
         try:
+            await self._end.send(CallOpen(profile=self._profile, caller_format=format_, agent_format=format_))
             first = await self._end.receive()
         except EdgeGoneError:
             return None

@@ -20,11 +20,16 @@ _CUT: Final = ("Socket closed", "Connection reset")
 
 
 def open_channel(address: str, security: ClientSecurity) -> grpc.aio.Channel:
-    """A channel to HOST:PORT with the options of the contract; calls on it need `metadata=security.metadata`."""
+    """A channel with the options of the contract; calls on it need `metadata=security.metadata`.
+
+    `address` is HOST:PORT, or NAME/HOST:PORT for one of several addresses of a name: certificates name the name.
+    """
+    name, _, place = address.rpartition("/")
     credentials = security.credentials()
     if credentials is None:
-        return grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS)
-    return grpc.aio.secure_channel(address, credentials, options=CLIENT_OPTIONS)
+        return grpc.aio.insecure_channel(place, options=CLIENT_OPTIONS)
+    named = (("grpc.ssl_target_name_override", name), ("grpc.default_authority", name)) if name else ()
+    return grpc.aio.secure_channel(place, credentials, options=(*CLIENT_OPTIONS, *named))
 
 
 def why_refused(code: grpc.StatusCode, details: str | None, security: ClientSecurity) -> str | None:

@@ -212,7 +212,7 @@ class PooledConnector:
 
 
 async def _addresses_of(name: str) -> list[str]:
-    """HOST:PORT of every address of a name; the name itself when it is an address already or cannot be resolved."""
+    """NAME/HOST:PORT of every address of a name; the name itself when it has one, is one, or cannot be resolved."""
     host, _, port = name.rpartition(":")
     bare = host.strip("[]")
     if _is_address(bare) or bare == "localhost":
@@ -226,7 +226,7 @@ async def _addresses_of(name: str) -> list[str]:
     if len(hosts) == 1:
         # One node: its name stays, which certificates are checked against.
         return [name]
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in sorted(hosts)]
+    return [f"{bare}/[{host}]:{port}" if ":" in host else f"{bare}/{host}:{port}" for host in sorted(hosts)]
 
 
 def _is_address(host: str) -> bool:
