@@ -47,7 +47,8 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in self._summaries:
             return None
-        command: click.Command = getattr(importlib.import_module(f"{self._package}.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"{self._package}.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

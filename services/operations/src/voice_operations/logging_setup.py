@@ -18,8 +18,12 @@ def set_up_logging(level: str, log_format: str) -> None:
     colored = log_format == "colored" or (log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if colored:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    tracebacks: list[structlog.typing.Processor] = [] if colored else [structlog.processors.dict_tracebacks]
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    # Local variables hold what people say: no traceback shows them.
+    told = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    tracebacks: list[structlog.typing.Processor] = [] if colored else [structlog.processors.ExceptionRenderer(told)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -232,10 +232,9 @@ class ReplyWork:
 
     def cancel_run(self, group: asyncio.TaskGroup, run_id: int) -> None:
         """Stops everything of the run; RunStopped follows when nothing of it is left."""
-        if run_id in self._ended_runs:
-            return
         run = self._runs.pop(run_id, _RunWork())
-        self._ended_runs.append(run_id)
+        if run_id not in self._ended_runs:
+            self._ended_runs.append(run_id)
         run.cancel.cancel()
         group.create_task(self._confirm_stop(run_id, run), name=f"stop-{run_id}")
 

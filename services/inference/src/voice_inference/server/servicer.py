@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
@@ -86,6 +87,10 @@ class InferenceServicer(inference_service_pb2_grpc.InferenceServicer):
         async def receive() -> Event | None:
             try:
                 message = await anext(request_iterator)
+            except DecodeError as error:
+                detail = "event: not a protobuf message"
+                failure = Failure(stage=Stage.LINK, reason=FailureReason.INVALID_MESSAGE, detail=detail)
+                raise VoiceAgentError(failure) from error
             except (StopAsyncIteration, asyncio.InvalidStateError, grpc.aio.UsageError):
                 return None
             return decode(message, Peer.ORCHESTRATOR_TO_INFERENCE)

@@ -14,6 +14,8 @@ COMMANDS: Final = {
     "certs": "Make a private CA, certificates for planes and gateways, and tokens.",
     "chat": "Talk to an agent by typing.",
     "doctor": "Check this machine and say what to do.",
+    "edge-check": "Check whether an orchestrator keeps the contract towards edges.",
+    "inference-check": "Check whether an inference node keeps the contract.",
     "profiles": "List, check and show agent profiles.",
     "records": "List, export, erase and sweep what a server kept of its calls.",
     "replay": "Fold a journal again and compare every command.",

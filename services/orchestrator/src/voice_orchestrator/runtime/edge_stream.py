@@ -8,9 +8,10 @@ from typing import Any, Final
 from voice_contract.channel_options import HEARTBEAT_INTERVAL_MS, PEER_SILENT_AFTER_MS
 from voice_contract.codec import Peer, decode, encode
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
-from voice_contract.messages import Event, Heartbeat, Payload
+from voice_contract.messages import CallEnded, Event, Heartbeat, Payload
 from voice_contract.sequencing import EventSequencer, SequenceGuard
 from voice_orchestrator.runtime.ports import EdgeGoneError
+from voice_orchestrator.runtime.wait_limit import WaitLimit
 
 WRITE_DEADLINE_S: Final = 1.5
 """A peer that takes nothing for so long is gone: with its silence noticed after 1 s, it is cut within 2 s."""
@@ -42,6 +43,10 @@ class EdgeStream:
         self._sequencer = EventSequencer(session_id, monotonic_us)
         self._guard = SequenceGuard()
         self._writing = asyncio.Lock()
+        self._read_limit = WaitLimit(PEER_SILENT_AFTER_MS / 1_000)
+        self._write_limit = WaitLimit(WRITE_DEADLINE_S)
+        self._stuck = False
+        self._ended = False
         self._closed = False
         self._lost = False
         self.gone = ""
@@ -62,10 +67,17 @@ class EdgeStream:
         if self._lost:
             raise EdgeGoneError("the other end went away")
         try:
-            async with asyncio.timeout(WRITE_DEADLINE_S), self._writing:
+            async with self._writing:
+                if self._stuck:
+                    raise TimeoutError
+                if self._ended:
+                    raise EdgeGoneError("the call is over")
+                self._ended = isinstance(payload, CallEnded)
                 # Numbered inside the lock: the order of numbers is the order on the wire.
-                await self._write(encode(self._sequencer.make(payload, run_id)))
+                message = encode(self._sequencer.make(payload, run_id))
+                await self._write_limit.wait_for(self._write(message))
         except TimeoutError:
+            self._stuck = True
             raise EdgeGoneError(f"the other end took nothing for {WRITE_DEADLINE_S:g} s") from None
         except ConnectionError as error:
             raise EdgeGoneError(str(error)) from error
@@ -80,8 +92,7 @@ class EdgeStream:
 
     async def _receive(self) -> Event:
         try:
-            async with asyncio.timeout(PEER_SILENT_AFTER_MS / 1_000):
-                message = await self._read()
+            message = await self._read_limit.wait_for(self._read())
             if message is None or self._lost:
                 raise EdgeGoneError("the other end closed the stream")
             event = decode(message, self._peer)

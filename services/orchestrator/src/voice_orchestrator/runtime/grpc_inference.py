@@ -14,6 +14,7 @@ from voice_operations.security import ClientSecurity
 from voice_orchestrator.runtime.channels import open_channel, why_refused
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.ports import StreamLostError
+from voice_orchestrator.runtime.wait_limit import WaitLimit
 
 OPEN_DEADLINE_S: Final = 3.0
 """From the connection attempt to session_ready; a node that takes longer is asked again."""
@@ -35,14 +36,15 @@ class GrpcStream:
         self._call: Any = stub.Converse(metadata=security.metadata)
         self._sequencer = EventSequencer(session_id, clock.monotonic_us)
         self._guard = SequenceGuard()
+        self._write_limit = WaitLimit(WRITE_DEADLINE_S)
         self.ready = SessionReady()
         self.address = address
 
     async def send(self, payload: Payload, run_id: int = 0) -> None:
         """See InferenceStream."""
         try:
-            async with asyncio.timeout(WRITE_DEADLINE_S):
-                await self._call.write(encode(self._sequencer.make(payload, run_id)))
+            message = encode(self._sequencer.make(payload, run_id))
+            await self._write_limit.wait_for(self._call.write(message))
         except TimeoutError:
             detail = f"{self._address} takes no messages"
             raise StreamLostError(FailureReason.PEER_SILENT, detail) from None

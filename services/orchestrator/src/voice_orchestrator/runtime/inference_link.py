@@ -18,6 +18,7 @@ from voice_orchestrator.runtime.media_clock import MediaClock
 from voice_orchestrator.runtime.output_buffer import OutputBuffer
 from voice_orchestrator.runtime.ports import InferenceConnector, InferenceStream, StreamLostError
 from voice_orchestrator.runtime.send_pump import SendPump
+from voice_orchestrator.runtime.wait_limit import WaitLimit
 from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, InferenceMessage
 
@@ -200,11 +201,11 @@ class InferenceLink:
             await asyncio.sleep(HEARTBEAT_INTERVAL_MS / 1_000)
 
     async def _read(self, stream: InferenceStream) -> None:
+        limit = WaitLimit(PEER_SILENT_AFTER_MS / 1_000)
         while True:
             since_s = self._clock.now_s()
             try:
-                async with asyncio.timeout(PEER_SILENT_AFTER_MS / 1_000):
-                    event = await stream.receive()
+                event = await limit.wait_for(stream.receive())
             except TimeoutError:
                 if self._closed.is_set():
                     return

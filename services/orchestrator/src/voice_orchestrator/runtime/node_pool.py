@@ -195,7 +195,9 @@ class PooledStream:
         if not self._closed:
             self._closed = True
             self._node.sessions -= 1
-            self._node.healthy &= self._parted
+            # A session that ends before it could say farewell is cancelled: nothing is wrong with its node.
+            task = asyncio.current_task()
+            self._node.healthy &= self._parted or (task is not None and task.cancelling() > 0)
         await self._stream.close()
 
 

@@ -84,11 +84,13 @@ class SendPump:
             self._idle.set()
 
     async def _wait(self, wait_s: float | None) -> None:
+        """Until something may be ready to leave, `wait_s` at most: the next frame is due then."""
+        due = None if wait_s is None else asyncio.get_running_loop().call_later(wait_s, self._wakeup.set)
         try:
-            async with asyncio.timeout(wait_s):
-                await self._wakeup.wait()
-        except TimeoutError:
-            return
+            await self._wakeup.wait()
+        finally:
+            if due is not None:
+                due.cancel()
 
     async def _send_controls(self) -> None:
         if self._overflowed:

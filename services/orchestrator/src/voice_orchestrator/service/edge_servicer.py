@@ -14,6 +14,7 @@ from voice_orchestrator.runtime.clock import SessionClock, new_session_id
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 from voice_orchestrator.service.call_host import CallHost, IncomingCall
 from voice_orchestrator.service.line_edge import LineEdge
+from voice_orchestrator.service.request_reader import RequestReader
 
 END_WAIT_S: Final = 5.0
 """How long a call whose edge is gone may take to end."""
@@ -46,12 +47,6 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
         """One call; see edge_service.proto."""
         over = asyncio.Event()
 
-        async def read() -> Any:  # noqa: ANN401
-            try:
-                return await anext(request_iterator)
-            except (StopAsyncIteration, asyncio.InvalidStateError, grpc.aio.BaseError):
-                return None
-
         async def write(message: Any) -> None:  # noqa: ANN401
             try:
                 await context.write(message)
@@ -59,13 +54,15 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
                 raise ConnectionError(f"the edge's stream is gone: {type(error).__name__}") from error
 
         clock, session_id = SessionClock(), new_session_id()
-        stream = EdgeStream(read, write, over.set, Peer.EDGE, session_id, clock.monotonic_us)
+        reader = RequestReader(request_iterator)
+        stream = EdgeStream(reader.read, write, over.set, Peer.EDGE, session_id, clock.monotonic_us)
         call = IncomingCall(
             edge=LineEdge(stream, clock, self._cut),
             session_id=session_id,
             peer=_host_of(context.peer()),
             clock=clock,
         )
+        self._tasks.create_task(reader.run(), name=f"requests-{session_id}")
         hosting = self._tasks.create_task(self._host_beating(call, stream), name=f"call-{session_id}")
         try:
             await asyncio.shield(hosting)
@@ -75,6 +72,8 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
             await asyncio.wait((hosting,), timeout=END_WAIT_S)
             hosting.cancel()
             raise
+        finally:
+            reader.close()
 
     async def _host_beating(self, call: IncomingCall, stream: EdgeStream) -> None:
         """A call that breaks ends alone."""
