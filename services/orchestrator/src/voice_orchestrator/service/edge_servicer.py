@@ -63,7 +63,7 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
             clock=clock,
         )
         self._tasks.create_task(reader.run(), name=f"requests-{session_id}")
-        hosting = self._tasks.create_task(self._host_beating(call, stream), name=f"call-{session_id}")
+        hosting = self._tasks.create_task(self._host_alone(call), name=f"call-{session_id}")
         try:
             await asyncio.shield(hosting)
         except asyncio.CancelledError:
@@ -75,15 +75,12 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServicer):
         finally:
             reader.close()
 
-    async def _host_beating(self, call: IncomingCall, stream: EdgeStream) -> None:
+    async def _host_alone(self, call: IncomingCall) -> None:
         """A call that breaks ends alone."""
         try:
-            async with asyncio.TaskGroup() as group:
-                beating = group.create_task(stream.beat(), name=f"beat-{call.session_id}")
-                await self._host.host(call)
-                beating.cancel()
-        except* Exception as errors:
-            log.error("call_broke", session=call.session_id, exc_info=errors)
+            await self._host.host(call)
+        except Exception as error:
+            log.error("call_broke", session=call.session_id, exc_info=error)
 
 
 def _host_of(peer: str) -> str:
