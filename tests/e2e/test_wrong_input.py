@@ -98,10 +98,10 @@ def test_an_address_beyond_this_machine_is_refused() -> None:
 def test_a_placement_this_machine_cannot_carry(tmp_path: Path) -> None:
     placement = tmp_path / "huge.yaml"
     text = (ROOT / "configs/inference/cpu-2core.yaml").read_text()
-    placement.write_text(text.replace("memory_mb: 350", "memory_mb: 99000000"))
+    placement.write_text(text.replace("memory_mb: 350", "memory_mb: 9900000"))
     done = run("voice-inference", "placement", "check", str(placement))
     assert done.code == 1
-    assert "too little memory on cpu: vad 60 + stt 300 + end_of_turn 50 + llm 99000000 + tts 250" in done.error
+    assert "too little memory on cpu: vad 60 + stt 300 + end_of_turn 50 + llm 9900000 + tts 250" in done.error
 
 
 @pytest.mark.models
