@@ -141,7 +141,7 @@ async def test_an_edge_that_says_nothing_is_cut(tmp_path: Path) -> None:
         served_orchestrator(tmp_path, (node.address,)) as orchestrator,
         caller_of(orchestrator.address, opens=False) as caller,
     ):
-        with pytest.raises(EdgeGoneError, match="closed the stream|sent nothing"):
+        with pytest.raises(EdgeGoneError, match=r"closed the stream|sent nothing"):
             await caller.until(m.CallAccepted)
         assert orchestrator.host.admission.taken == 0
 
