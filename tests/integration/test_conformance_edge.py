@@ -89,6 +89,10 @@ def target(address: str) -> Target:
     return Target(address=address, security=ClientSecurity(), clock=SessionClock())
 
 
+AT_ONCE = 5
+"""Checks side by side: they keep real time, on one loop with both services."""
+
+
 async def check_all(folder: Path) -> Findings:
     """The real one and all wrong ones, side by side."""
     found: Findings = {}
@@ -100,9 +104,10 @@ async def check_all(folder: Path) -> Findings:
         async with served_orchestrator(
             folder, (node.address,), slots=64, slots_per_peer=64, profile=PROFILE
         ) as orchestrator:
+            few = asyncio.Semaphore(AT_ONCE)
 
             async def check(tamper: Callable[[], Tamper], only: frozenset[str], speech: bytes) -> tuple[Finding, ...]:
-                async with tampered_edge(orchestrator, tamper) as address:
+                async with few, tampered_edge(orchestrator, tamper) as address:
                     plan = EdgePlan(target=target(address), profile="plain", speech=speech)
                     return await check_edge_service(plan, lambda line: None, only)
 

@@ -217,13 +217,12 @@ async def live_top(served: ServedFace) -> AsyncIterator[Terminal]:
         os.close(keyboard)
 
 
-@pytest.mark.parametrize("leave", [b"q", b"\x03"])
-async def test_the_table_keeps_up_and_leaves_the_terminal_as_it_was(leave: bytes) -> None:
+async def test_the_table_keeps_up_and_leaves_the_terminal_as_it_was() -> None:
     async with served_face(FakeDirectory(CALLS[0])) as served, live_top(served) as terminal:
         await terminal.shows(b"responding")
         served.directory.running["three"] = session_info("three", phase=Phase.PROCESSING)
         await terminal.shows(b"processing")
-        terminal.press(leave)
+        terminal.press(b"q")
 
 
 async def test_an_orchestrator_that_goes_away_is_waited_for() -> None:
