@@ -200,8 +200,8 @@ FAULTS: Final = (
     Fault(
         "the connect timer survives the connection",
         "ending",
-        "        connect_deadline_ms=None, connect_attempts=0,",
-        "        connect_attempts=0,",
+        "        connect_deadline_ms=None,\n        hold_line_due_ms=None,\n        connect_attempts=0,",
+        "        hold_line_due_ms=None,\n        connect_attempts=0,",
     ),
     Fault("the words of a tick are forgotten", "deadlines", "            row.act(step)\n", "            pass\n"),
 )

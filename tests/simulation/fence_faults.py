@@ -29,8 +29,8 @@ FENCE_FAULTS: Final = (
     Fault(
         "a flush keeps what waits",
         "output_buffer",
-        "self._run.received - self._run.taken\n            self._run = None\n",
-        "self._run.received - self._run.taken\n",
+        "self.dropped_samples += self.waiting_samples\n            self._run = None\n",
+        "self.dropped_samples += self.waiting_samples\n",
         RUNTIME,
     ),
     Fault(
@@ -47,7 +47,7 @@ FENCE_FAULTS: Final = (
     Fault(
         "a segment whose end is told late is never played",
         "output_buffer",
-        "                bounds.end = run.received\n        return _newly_played(run)",
+        "                bounds.end = run.received\n        return self._newly_played(run)",
         "                bounds.end = run.received\n        return ()",
         RUNTIME,
     ),
