@@ -12,6 +12,9 @@ FRAME_MS: Final = 20
 FRAME_SAMPLES: Final = SAMPLE_RATE_HZ * FRAME_MS // 1000
 FRAME_BYTES: Final = FRAME_SAMPLES * SAMPLE_BYTES
 SAMPLES_PER_MS: Final = SAMPLE_RATE_HZ // 1000
+VAD_WINDOW_SAMPLES: Final = 512
+"""32 ms: what voice activity detection judges at once (Silero's window at 16,000 Hz). Sound sent in other pieces is
+heard as well, and no sooner."""
 
 
 def samples_from_ms(duration_ms: int) -> int:

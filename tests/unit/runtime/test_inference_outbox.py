@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.virtual_time import elapse, run_virtual, virtual_clock
 
-from voice_contract.audio import FRAME_SAMPLES
+from voice_contract.audio import FRAME_SAMPLES, VAD_WINDOW_SAMPLES
 from voice_contract.messages import Audio, Heartbeat, Payload
 from voice_orchestrator.runtime.inference_outbox import CALLER_SOUND_MS_MAX, CONTROL_MESSAGES_MAX, InferenceOutbox
 from voice_orchestrator.runtime.ports import StreamLostError
@@ -50,12 +52,12 @@ def test_no_more_sound_waits_than_half_a_second_whatever_the_frames(frames: int)
 def test_sound_that_waited_too_long_is_dropped_though_there_was_room() -> None:
     async def story() -> None:
         outbox = InferenceOutbox(virtual_clock())
-        outbox.put_audio(frame(0))
+        outbox.put_audio(frame(0, 2))
         await elapse(0.3)
-        outbox.put_audio(frame(1))
+        outbox.put_audio(frame(2, 2))
         await elapse(0.3)
-        assert (await outbox.get())[0] == frame(1)
-        assert outbox.dropped_samples == FRAME_SAMPLES
+        assert (await outbox.get())[0] == frame(2, 2)
+        assert outbox.dropped_samples == 2 * FRAME_SAMPLES
 
     run_virtual(story())
 
@@ -78,7 +80,53 @@ def test_a_reader_is_woken() -> None:
         outbox = InferenceOutbox(virtual_clock())
         reading = asyncio.create_task(outbox.get())
         await elapse(0.1)
-        outbox.put_audio(frame(0))
-        assert await reading == (frame(0), 0)
+        outbox.put_audio(frame(0, 2))
+        assert await reading == (frame(0, 2), 0)
+
+    run_virtual(story())
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2 * VAD_WINDOW_SAMPLES), st.booleans()), min_size=1, max_size=60),
+    st.integers(0, 10_000),
+)
+def test_no_whole_window_waits_for_the_sound_after_it(pieces: list[tuple[int, bool]], origin: int) -> None:
+    async def story() -> None:
+        outbox = InferenceOutbox(virtual_clock())
+        at = begin = sent = origin
+        for length, lost in pieces:
+            if lost:
+                at = begin = at + 100
+            outbox.put_audio(Audio(pcm=bytes(2 * length), offset_samples=at))
+            at += length
+            sent = max(sent, await taken_until(outbox))
+            whole = begin + (at - begin) // VAD_WINDOW_SAMPLES * VAD_WINDOW_SAMPLES
+            assert sent >= whole or whole == begin
+        outbox.put(Heartbeat(), 0)
+        assert await taken_until(outbox) in (0, at)
+        assert (outbox.waiting_ms, outbox.dropped_samples) == (0, 0)
+
+    run_virtual(story())
+
+
+async def taken_until(outbox: InferenceOutbox) -> int:
+    """Takes what would leave now; one past its last sample, 0 without any."""
+    until = 0
+    for _ in range(outbox.queued):
+        payload, _ = await outbox.get()
+        if isinstance(payload, Audio):
+            assert payload.offset_samples >= until
+            until = payload.offset_samples + len(payload.pcm) // 2
+    return until
+
+
+def test_the_frames_of_an_edge_become_a_message_for_every_window() -> None:
+    async def story() -> None:
+        outbox = InferenceOutbox(virtual_clock())
+        for number in range(80):
+            outbox.put_audio(frame(number))
+            while outbox.queued:
+                await outbox.get()
+        assert outbox.taken == 80 * FRAME_SAMPLES // VAD_WINDOW_SAMPLES
 
     run_virtual(story())

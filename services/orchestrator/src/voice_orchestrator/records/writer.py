@@ -7,10 +7,10 @@ call are always taken, of which there are two per call.
 import asyncio
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Final
 
 import structlog
@@ -26,17 +26,23 @@ class RecordWriter:
 
     def __init__(self, waiting_bytes_max: int = WAITING_BYTES_MAX) -> None:
         self._waiting_bytes_max = waiting_bytes_max
-        self._changed = threading.Condition()
-        self._jobs: deque[tuple[Callable[[], object], int]] = deque()
+        # Of those who hand over only. The thread takes no lock that a call could have to wait for.
+        self._handing = threading.Lock()
+        self._jobs: SimpleQueue[tuple[Callable[[], object], int] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._ended: Future[None] = Future()
-        self.waiting_bytes = 0
+        self._offered_bytes = 0
+        self._done_bytes = 0
+
+    @property
+    def waiting_bytes(self) -> int:
         """Sound and lines that wait for the disk."""
+        return self._offered_bytes - self._done_bytes
 
     def offer(self, job: Callable[[], object], size_bytes: int) -> bool:
         """Has `job` done, which holds `size_bytes`; False when too much waits already."""
-        with self._changed:
+        with self._handing:
             if self._stopping or self.waiting_bytes + size_bytes > self._waiting_bytes_max:
                 return False
             self._put(job, size_bytes)
@@ -44,7 +50,7 @@ class RecordWriter:
 
     def post(self, job: Callable[[], object]) -> bool:
         """Has `job` done whatever waits; False when the writer was closed."""
-        with self._changed:
+        with self._handing:
             if self._stopping:
                 return False
             self._put(job, 0)
@@ -55,15 +61,15 @@ class RecordWriter:
             # A daemon: a disk that never answers must not keep the process from ending.
             self._thread = threading.Thread(target=self._run, name="record_writer", daemon=True)
             self._thread.start()
-        self._jobs.append((job, size_bytes))
-        self.waiting_bytes += size_bytes
-        self._changed.notify()
+        self._offered_bytes += size_bytes
+        self._jobs.put((job, size_bytes))
 
     async def close(self, timeout_s: float) -> bool:
         """Does what waits and ends the thread; False when that is not done in `timeout_s`. Takes no more work."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
+        with self._handing:
+            if not self._stopping:
+                self._stopping = True
+                self._jobs.put(None)
             if self._thread is None:
                 return True
         with suppress(TimeoutError):
@@ -73,19 +79,14 @@ class RecordWriter:
         return self._ended.done()
 
     def _run(self) -> None:
-        while (entry := self._next()) is not None:
+        while (entry := self._jobs.get()) is not None:
             job, size_bytes = entry
             try:
                 job()
             except Exception as error:  # a defect in one call's record must not cost the others theirs
                 frames = traceback.extract_tb(error.__traceback__)  # no values: they are what people said
                 log.error("record_job_failed", error=type(error).__name__, at=[f"{f.name}:{f.lineno}" for f in frames])
-            with self._changed:
-                self.waiting_bytes -= size_bytes
+            # Whatever the job held goes with it, not with the next one.
+            del job, entry
+            self._done_bytes += size_bytes
         self._ended.set_result(None)
-
-    def _next(self) -> tuple[Callable[[], object], int] | None:
-        with self._changed:
-            while not self._jobs and not self._stopping:
-                self._changed.wait()
-            return self._jobs.popleft() if self._jobs else None

@@ -196,8 +196,12 @@ class InferenceLink:
                 return
 
     async def _beat(self, outbox: InferenceOutbox) -> None:
+        taken = -1
         while True:
-            outbox.put(m.Heartbeat(), 0)
+            # Whatever leaves says that this end lives; a heartbeat is for the time in which nothing does.
+            if outbox.taken == taken:
+                outbox.put(m.Heartbeat(), 0)
+            taken = outbox.taken
             await asyncio.sleep(HEARTBEAT_INTERVAL_MS / 1_000)
 
     async def _read(self, stream: InferenceStream) -> None:

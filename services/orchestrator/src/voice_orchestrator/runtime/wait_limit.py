@@ -17,6 +17,7 @@ class WaitLimit:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._due_s = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._overran = False
@@ -24,8 +25,10 @@ class WaitLimit:
     async def wait_for(self, awaitable: Awaitable[T]) -> T:
         """What `awaitable` gives; raises TimeoutError, and cancels it, when that takes too long."""
         assert self._waiter is None, "one wait at a time"
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None, "only a task can wait"
         cancelled_before = task.cancelling()
         self._waiter, self._due_s = task, loop.time() + self._limit_s
@@ -38,7 +41,8 @@ class WaitLimit:
                 raise TimeoutError from None
             raise
         finally:
-            self._waiter, self._overran = None, False
+            self._waiter = None
+            self._overran = False
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
