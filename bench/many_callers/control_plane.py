@@ -1,10 +1,10 @@
 """`python bench/many_callers/control_plane.py`: what a session costs the orchestrator, and how many it holds in time.
 
 N callers talk in real time to one `voice-orchestrator serve`, whose inference node is scripted: sound in frames of
-20 ms goes through in both directions, turns are taken, nothing is computed. First 50 sessions, for the cost of one;
-then a growing number, until the 99th percentile of the delay that is added to sound, against a single session, passes
-20 ms. The scripted node and the callers run on the same machine and need about as much as the orchestrator. Nothing is
-asserted: machines differ. About 3 minutes.
+20 ms goes through in both directions, turns are taken, nothing is computed. First 50 sessions, for the cost of one, and
+beside it what the messages alone cost; then a growing number, until the 99th percentile of the delay that is added to
+sound, against a single session, passes 20 ms. The scripted node and the callers run on the same machine and need about
+as much as the orchestrator. Nothing is asserted: machines differ. About 3 minutes.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Any, Final
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2] / "tests")]
 
 import uvloop
+from many_callers import bare_relay
 from many_callers.caller import Fate, Manner
 from many_callers.crowd import crowd
 from many_callers.figures import percentile, row, slope, spread_row, write
@@ -111,13 +112,15 @@ async def measure(sessions: int, window_s: float) -> Measured:
         return await load(on, sessions, window_s)
 
 
-def show_cost(found: Measured) -> dict[str, Any]:
-    """The table of what one session costs."""
+def show_cost(found: Measured, bare: float) -> dict[str, Any]:
+    """The table of what one session costs; `bare` is what the messages alone cost, cores a session."""
     core = found.cores["orchestrator"] / found.sessions
     memory_mb = slope(found.rss) / 1e6
     print(f"\n{found.sessions} paced duplex sessions, one orchestrator process (load of the machine {load_now():.1f})")
     row("orchestrator, core a session", f"{core:.4f}", "at most 0.01")
-    row("  of it for the process itself, without a call, core", f"{found.cores['idle']:.4f}")
+    row("  the messages alone, through a bare gRPC relay", f"{bare:.4f}")
+    row("  the orchestrator as a multiple of that", f"{core / bare:.2f}")
+    row("  the process itself, without a call, core", f"{found.cores['idle']:.4f}")
     row("orchestrator, MB a session", f"{memory_mb:.2f}", "at most 1.5")
     spread_row("agent sound behind its ideal time at the edge", found.pacing.came, "p99 at most 5")
     spread_row("  by the orchestrator's own stamps", found.pacing.left)
@@ -129,6 +132,7 @@ def show_cost(found: Measured) -> dict[str, Any]:
         print(f"    {count} of them: {why}")
     return {
         "core_per_session": core,
+        "bare_relay_core_per_session": bare,
         "cores": found.cores,
         "mb_per_session": memory_mb,
         "agent_p99_ms": percentile(found.pacing.came, 99) * 1_000,
@@ -162,7 +166,8 @@ async def show_curve(alone: Measured, steps: tuple[int, ...], window_s: float) -
 
 async def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Everything, on one event loop: gRPC knows only one in the life of a process."""
-    cost = show_cost(await measure(options.sessions, options.window))
+    bare = await bare_relay.measure(options.sessions, options.window / 2)
+    cost = show_cost(await measure(options.sessions, options.window), bare)
     if not options.steps:
         return {"cost": cost}
     alone = await measure(1, options.step_window)

@@ -256,6 +256,24 @@ def test_a_next_node_is_sent_the_open_turn_again_and_nothing_before_it() -> None
     with_rig(story)
 
 
+@pytest.mark.parametrize("speaking", [False, True])
+def test_the_node_is_told_at_least_every_half_second_that_the_session_lives(speaking: bool) -> None:
+    async def story(rig: Rig) -> None:
+        beats = 0
+        for second in range(5):
+            before = len(rig.node.sent)
+            if speaking:
+                await rig.hear(50, first=50 * second)
+            else:
+                await elapse(1.0)
+            came = rig.node.sent[before:]
+            assert len(came) >= 3
+            beats += sum(isinstance(payload, Heartbeat) for payload in came)
+        assert (beats == 0) is speaking
+
+    with_rig(story)
+
+
 def test_an_edge_that_leaves_is_reported_once_and_the_pump_ends() -> None:
     async def story(rig: Rig) -> None:
         rig.edge.gone = "it hung"

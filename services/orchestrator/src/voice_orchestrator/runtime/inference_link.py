@@ -201,7 +201,9 @@ class InferenceLink:
             # Whatever leaves says that this end lives; a heartbeat is for the time in which nothing does.
             if outbox.taken == taken:
                 outbox.put(m.Heartbeat(), 0)
-            taken = outbox.taken
+                taken += 1
+            else:
+                taken = outbox.taken
             await asyncio.sleep(HEARTBEAT_INTERVAL_MS / 1_000)
 
     async def _read(self, stream: InferenceStream) -> None:
