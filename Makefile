@@ -18,7 +18,7 @@ help: ## this list
 
 setup: $(READY) ## virtual environment with pinned dependencies and the two services
 
-$(READY): requirements/runtime.txt requirements/dev.txt proto/pyproject.toml services/operations/pyproject.toml services/orchestrator/pyproject.toml services/inference/pyproject.toml
+$(READY): requirements/runtime.txt requirements/traces.txt requirements/dev.txt proto/pyproject.toml services/operations/pyproject.toml services/orchestrator/pyproject.toml services/inference/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "error: Python 3.11 is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "setting up $(VENV) (the first time builds llama.cpp: about 4 minutes on two cores)"

@@ -355,6 +355,12 @@ INFERENCE: Final = Dashboard(
                 _per_minute("Failures", "voice_inference_failures_total", "stage, reason"),
                 _per_minute("Cancelled", "voice_inference_cancelled_total", "stage"),
                 _per_minute("VAD windows dropped", "voice_inference_dropped_windows_total", "instance"),
+                Panel(
+                    "Caller sound dropped",
+                    "s",
+                    (Series(_rate("voice_inference_sound_dropped_seconds_total", "instance"), "{{instance}}"),),
+                    description="Seconds a second: sound that was older than half a second when the node got to it.",
+                ),
             ),
         ),
         (

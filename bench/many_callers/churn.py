@@ -37,10 +37,10 @@ WARM_SESSIONS: Final = 300
 SLOPE_FROM: Final = 1_000
 SAMPLE_EVERY: Final = 100
 FRAMES: Final = 3
-REST_S: Final = 15.0
+REST_S: Final = 60.0
 """At most, until everything of the last sessions is gone."""
 
-STEADY_S: Final = 2.0
+STEADY_S: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

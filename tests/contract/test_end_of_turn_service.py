@@ -58,7 +58,8 @@ async def test_a_newer_score_supersedes_the_older() -> None:
         assert scored.revision == 2
         await session.send(score(0, 16_000, revision=1))
         refused, _ = await session.until(Failure)
-    assert refused.reason is FailureReason.INVALID_MESSAGE
+    assert (refused.reason, refused.stage) == (FailureReason.INVALID_MESSAGE, Stage.END_OF_TURN)
+    assert refused.utterance_id == 1
     assert refused.detail == "score_end_of_turn.revision: 1 does not follow 2"
 
 

@@ -15,7 +15,7 @@ from support.operator_face import OPERATOR, SECURED, ServedFace, served_face
 from support.raw_http import Answer, read_answer
 
 from voice_contract.messages import Phase
-from voice_orchestrator.service.http_connection import HttpLimits
+from voice_operations.http_connection import HttpLimits
 from voice_orchestrator.service.openapi import openapi_document
 
 TWO_CALLS = (

@@ -11,37 +11,14 @@ import uvloop
 from structlog.testing import capture_logs
 from support.fake_directory import session_info
 from support.http_fuzz import Batch, a_batch
+from support.http_peer import statuses_of
 from support.operator_face import OPEN, SECURED, served_face
-from support.raw_http import read_answer
 
-from voice_orchestrator.service.http_connection import HttpLimits
+from voice_operations.http_connection import HttpLimits
 
 ANSWERS = 10_000
 CONNECTIONS = 32
 REACHED = {200, 202, 400, 403, 404, 405}
-LAST = b"\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-async def send(port: int, batch: Batch) -> list[int]:
-    """Statuses of what is answered until the connection is closed; raises NotHttpError for anything else."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    statuses: list[int] = []
-    heads = iter(batch.heads)
-    try:
-        for piece in (*batch.pieces, LAST):
-            if writer.transport.is_closing():
-                break
-            writer.write(piece)
-            if batch.waits:
-                answer = await read_answer(reader)
-                if answer is None:
-                    return statuses
-                statuses.append(answer.status)
-        while (answer := await read_answer(reader, to_head=next(heads, False))) is not None:
-            statuses.append(answer.status)
-        return statuses
-    finally:
-        writer.close()
 
 
 async def fuzz(seed: int, *, secured: bool) -> Counter[int]:
@@ -61,7 +38,7 @@ async def fuzz(seed: int, *, secured: bool) -> Counter[int]:
                 batch = a_batch(chance)
                 served = patient if batch.whole else hasty
                 served.directory.running["one"] = session_info("one")
-                answered = await send(served.port, batch)
+                answered = await statuses_of(served.port, batch)
                 statuses.update(answered)
                 left -= len(answered)
                 if batch.whole:
@@ -70,8 +47,8 @@ async def fuzz(seed: int, *, secured: bool) -> Counter[int]:
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(caller())
-        assert await send(patient.port, Batch(pieces=())) == [200]
-        while await send(hasty.port, Batch(pieces=())) != [200]:
+        assert await statuses_of(patient.port, Batch(pieces=())) == [200]
+        while await statuses_of(hasty.port, Batch(pieces=())) != [200]:
             pass  # it may have been too slow itself to read the request in the time it gives
     return statuses
 

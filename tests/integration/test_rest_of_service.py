@@ -1,70 +1,14 @@
 """Operators and Prometheus looking at calls that run: the whole service, a node and an edge on real sockets."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-from support.eventually import eventually
+from support.running_service import running_service
 from support.served_node import served_node
-from support.served_orchestrator import caller_of, plain_profile
+from support.served_orchestrator import caller_of
 
 from voice_contract import messages as m
 from voice_contract.messages import EndCause
-from voice_operations.security import ClientSecurity, ServerSecurity
-from voice_orchestrator.records.limits import RecordLimits
-from voice_orchestrator.records.store import RecordStore
-from voice_orchestrator.service.server import Service, ServiceSettings
-
-
-@dataclass(slots=True, kw_only=True)
-class Running:
-    """A service that runs; `ask` is its REST."""
-
-    edges: str
-    ask: httpx.AsyncClient
-    stop: asyncio.Event
-
-    async def samples(self) -> dict[tuple[str, ...], float]:
-        """What /metrics shows, by name and the values of labels in the order of the labels' names."""
-        text = (await self.ask.get("/metrics")).text
-        return {
-            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-
-
-@asynccontextmanager
-async def running_service(
-    folder: Path, node: str, *, sessions: int = 4, drain_s: float = 0.0
-) -> AsyncIterator[Running]:
-    ready, stop = folder / "ready.json", asyncio.Event()
-    settings = ServiceSettings(
-        listen="127.0.0.1:0",
-        http="127.0.0.1:0",
-        inference=(node,),
-        sessions=sessions,
-        sessions_per_peer=sessions,
-        drain_s=drain_s,
-        ready_file=ready,
-    )
-    store = RecordStore(folder / "data", RecordLimits())
-    profiles = {"plain": plain_profile(folder)}
-    service = Service(settings, profiles, store, ServerSecurity(), ClientSecurity(), lambda line: None)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(service.run(stop))
-        await eventually(lambda: ready.exists() and service.host.accepting)
-        at = json.loads(ready.read_text(encoding="utf-8"))
-        try:
-            async with httpx.AsyncClient(base_url=f"http://{at['http']}", trust_env=False) as ask:
-                yield Running(edges=at["grpc"], ask=ask, stop=stop)
-        finally:
-            stop.set()
 
 
 async def test_a_call_is_seen_while_it_runs_and_hung_up(tmp_path: Path) -> None:

@@ -133,8 +133,14 @@ class Checker:
         elif phase is m.Phase.ACTIVE:
             assert run is None or run.status is RunStatus.SILENT, "the agent is heard while ACTIVE"
         elif phase is m.Phase.CONNECTING:
-            assert run is None or run.line is LineKind.HOLD, "a run without a node"
+            heard_on = run is not None and run.status is not RunStatus.SILENT and run.closed
+            assert run is None or heard_on or run.line is LineKind.HOLD, "a run without a node"
         assert after.connect_deadline_ms is None or phase is m.Phase.CONNECTING, "a timer of a node that is here"
+        if after.unsaid:
+            assert turn is None, "the rest of a reply outlives the next turn"
+            assert run is None or run.closed or run.line is LineKind.HOLD, (
+                "the rest of a reply is kept while it is said"
+            )
         if turn is not None:
             self._check_turn(turn)
         if run is not None:

@@ -65,8 +65,8 @@ FAULTS: Final = (
     Fault(
         "a watch outlives its run",
         "hearing",
-        "step.change(run=None, watch=None, flushing=flushing)",
-        "step.change(run=None, flushing=flushing)",
+        "step.change(run=None, watch=None, flushing=flushing, unsaid=())",
+        "step.change(run=None, flushing=flushing, unsaid=())",
     ),
     Fault("a flush is settled twice", "hearing", "    step.change(flushing=None)\n", "    pass\n"),
     Fault(
@@ -194,8 +194,26 @@ FAULTS: Final = (
     Fault(
         "a run survives its node",
         "ending",
-        "    abandon_run(step)\n    step.change(greeted=",
-        "    step.change(greeted=",
+        "    abandon_run(step)\n    if is_rest",
+        "    if is_rest",
+    ),
+    Fault(
+        "a reply waits for the sound of a lost node",
+        "runs",
+        "    _cut_short(step, run)\n    step.change(unsaid=rest)\n",
+        "    step.change(unsaid=rest)\n",
+    ),
+    Fault(
+        "the rest of a reply outlives the next turn",
+        "runs",
+        "        step.change(unsaid=())\n    elif",
+        "        pass\n    elif",
+    ),
+    Fault(
+        "the rest of a reply is said again and again",
+        "runs",
+        "        step.change(unsaid=())\n        run = _open_run",
+        "        run = _open_run",
     ),
     Fault(
         "the connect timer survives the connection",

@@ -113,8 +113,8 @@ class Node(Edge):
         delay = self._latency()
         self.checker.generated(request, run_id)
         if self._happens(self.nature.node_dies):
-            self._later(delay, self._die, self._node)
-            return
+            # Anywhere between the question and the end of its answer being heard, without one more draw.
+            self._later(delay + delay * 97 % 4_001, self._die, self._node)
         if self._happens(self.nature.node_fails):
             self._answer(delay, self._run_failed, run_id, run_id, Stage.LLM)
             return

@@ -188,6 +188,9 @@ class WaywardStream(ScriptedStream):
             pcm = sound[begin : begin + count].tobytes()
             self.say(m.Audio(pcm=pcm, offset_samples=at, segment_index=index), run_id)
             await asyncio.sleep(pace_s)
+            if self._chance.happens(self._chance.nature.node_dies / 10):
+                self.lose()
+                return False
             if self._chance.happens(self._chance.nature.node_fails / 10) and self._fails(Stage.TTS, run_id):
                 return False
         return True

@@ -8,9 +8,9 @@ from support.fake_directory import NOON, FakeDirectory
 
 from voice_operations.addresses import Address
 from voice_operations.bearer_tokens import BearerTokens, new_token
+from voice_operations.http_connection import HttpLimits
 from voice_operations.http_guard import HttpGuard
 from voice_operations.security import ServerSecurity
-from voice_orchestrator.service.http_connection import HttpLimits
 from voice_orchestrator.service.http_face import HttpFace
 from voice_orchestrator.service.metrics import ServiceMetrics
 

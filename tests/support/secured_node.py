@@ -9,6 +9,7 @@ from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.servicer import GrpcFace, InferenceServicer
 from voice_operations.addresses import parse_address
 from voice_operations.grpc_guard import GrpcGuard
+from voice_operations.http_connection import HttpLimits
 from voice_operations.http_guard import HttpGuard
 from voice_operations.peer_metrics import PeerMetrics
 from voice_operations.security import ServerSecurity
@@ -37,13 +38,13 @@ class SecuredNode:
 
 
 @asynccontextmanager
-async def secured_node(security: ServerSecurity) -> AsyncIterator[SecuredNode]:
+async def secured_node(security: ServerSecurity, limits: HttpLimits | None = None) -> AsyncIterator[SecuredNode]:
     metrics = NodeMetrics()
     peers = PeerMetrics("voice_inference", metrics.registry)
     servicer = InferenceServicer(metrics, 2)
     face = GrpcFace("127.0.0.1:0", servicer, GrpcGuard(security, peers))
     here = parse_address("127.0.0.1:0", listening=True)
-    http = HttpFace(here, metrics, lambda: servicer.ready, HttpGuard(security, peers))
+    http = HttpFace(here, metrics, lambda: servicer.ready, HttpGuard(security, peers), limits)
     try:
         http_port = await http.start()
         grpc_port = await face.start()

@@ -12,6 +12,7 @@ from voice_contract import messages as m
 from voice_contract.failures import Stage
 from voice_contract.messages import Event, Payload, SessionConfigure, VadSettings
 from voice_inference.courtesy import Courtesy
+from voice_inference.engines.base import VadEngine
 from voice_inference.lanes import Lane
 from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import EndOfTurnStage, Pipeline
@@ -53,6 +54,7 @@ async def served_node(
     loaded: bool = True,
     scores: bool = True,
     llm: ScriptedLlm | None = None,
+    vad: VadEngine | None = None,
     address: str = "127.0.0.1:0",
 ) -> AsyncIterator[ServedNode]:
     """A node for the length of the block; everything of it is gone after. It scores pauses when `scores`."""
@@ -60,7 +62,7 @@ async def served_node(
     stt, llm, tts, end_of_turn = ScriptedStt(), llm or ScriptedLlm(), ScriptedTts(), ScriptedEndOfTurn()
     score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
     pipeline = Pipeline(
-        vad=VadLane(LoudnessVad(), asyncio.get_running_loop()),
+        vad=VadLane(vad or LoudnessVad(), asyncio.get_running_loop()),
         stt=stt,
         stt_lane=Lane("stt", threads=1, queue_max=queue, stage=Stage.STT),
         llm=llm,

@@ -37,6 +37,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def stall(self, seconds: float) -> None:
+        """So much time passes in which the loop does nothing, as in a process that was stopped."""
+        self._jumping.now_s += seconds
+
 
 def run_virtual(work: Coroutine[Any, Any, T], *, at_most_s: float = 600.0) -> T:
     """Runs `work` to its end on virtual time; fails when it takes longer than `at_most_s` of it."""

@@ -56,7 +56,7 @@ def values(kind: type[Any]) -> st.SearchStrategy[Any]:
     given_values: dict[str, st.SearchStrategy[Any]] = {}
     for field in fields(kind):
         if field.name.endswith("probability"):
-            given_values[field.name] = st.floats(allow_nan=False, allow_infinity=False)
+            given_values[field.name] = st.floats(allow_nan=False, allow_infinity=False).map(abs)
         elif field.name == "timing":
             given_values[field.name] = instances(WorkTiming)
     return st.builds(kind, **given_values)

@@ -31,8 +31,10 @@ class Nodes:
         self.silent: set[str] = set()
         self.refuses: dict[str, FailureReason] = {}
         self.opened: list[str] = []
+        self.asked = 0
 
     async def describe(self, address: str, deadline_s: float) -> NodeDescription:
+        self.asked += 1
         if address in self.silent:
             await asyncio.sleep(deadline_s)
             raise StreamLostError(FailureReason.PEER_SILENT, f"{address} is silent")
@@ -92,6 +94,42 @@ def test_room_counts_what_was_placed_since_it_was_asked() -> None:
         assert pool.room() == 2
         await pool.look()
         assert pool.room() == 2
+
+    run_virtual(story())
+
+
+def test_a_session_that_came_and_went_since_the_node_was_asked_leaves_its_room() -> None:
+    async def story() -> None:
+        nodes = Nodes({A: 2})
+        pool = nodes.pool()
+        await pool.look()
+        first, second = await open_one(pool), await open_one(pool)
+        assert pool.room() == 0
+        await first.send(SessionClose())
+        await first.close()
+        assert pool.room() == 1
+        nodes.taken[A] = 1
+        await pool.look()
+        assert pool.room() == 1
+        await second.send(SessionClose())
+        await second.close()
+        assert pool.room() == 1  # the node has yet to say so
+        nodes.taken[A] = 0
+        await pool.look()
+        assert pool.room() == 2
+
+    run_virtual(story())
+
+
+def test_all_sessions_that_look_for_a_node_wait_for_the_same_answer() -> None:
+    async def story() -> None:
+        nodes = Nodes({A: 90})
+        nodes.silent.add(A)
+        pool = nodes.pool()
+        looking = [asyncio.ensure_future(open_one(pool)) for _ in range(20)]
+        await asyncio.wait(looking)
+        assert nodes.asked == 1
+        assert all(isinstance(each.exception(), StreamLostError) for each in looking)
 
     run_virtual(story())
 

@@ -10,7 +10,6 @@ from support.mailbox_events import take_all
 from support.memory_edge import MemoryEdge
 from support.virtual_time import elapse, run_virtual, virtual_clock
 
-from voice_contract import messages as m
 from voice_contract.audio import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES
 from voice_contract.messages import (
     Audio,
@@ -230,8 +229,7 @@ def test_sound_that_came_while_there_was_no_node_is_sent_to_the_next_one_and_the
         await rig.hear(20)
         rig.link.connect(ConnectInference(configure=CONFIGURE, delay_ms=0))
         await rig.hear(5, first=20)
-        rig.link.send(m.SessionClose(), 0)
-        await elapse(SETTLE_S)
+        await rig.link.close()
         assert rig.reached_node() == list(range(25))
         (ready,) = await rig.told()
         assert ready.at_ms > 20 * FRAME_MS

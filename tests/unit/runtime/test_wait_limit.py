@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.virtual_time import run_virtual
+from support.virtual_time import VirtualLoop, run_virtual
 
 from voice_orchestrator.runtime.wait_limit import WaitLimit
 
@@ -40,6 +40,23 @@ def test_time_between_waits_does_not_count() -> None:
         return await limit.wait_for(asyncio.sleep(0.9, result="in time"))
 
     assert run_virtual(story()) == "in time"
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_process_that_stood_still_reads_what_came_meanwhile_before_it_gives_up(comes: bool) -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        limit, word = WaitLimit(1.0), loop.create_future()
+        loop.call_later(0.5, loop.stall, 5.0)
+        if comes:
+            loop.call_later(5.55, word.set_result, "I was here")
+            assert await limit.wait_for(word) == "I was here"
+        else:
+            with pytest.raises(TimeoutError):
+                await limit.wait_for(word)
+
+    run_virtual(story())
 
 
 def test_an_error_is_the_waiters_own() -> None:

@@ -66,4 +66,11 @@ def test_each_side_knows_its_stub_in_one_place() -> None:
     users = {
         path.name for path in python_files(*SOURCES) if any("service_pb2_grpc" in module for module in imported(path))
     }
-    assert users == {"servicer.py", "grpc_inference.py", "edge_servicer.py", "edge_server.py", "edge_client.py"}
+    assert users == {
+        "servicer.py",
+        "grpc_inference.py",
+        "edge_servicer.py",
+        "edge_server.py",
+        "edge_client.py",
+        "node_stream.py",
+    }

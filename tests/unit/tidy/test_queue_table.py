@@ -8,6 +8,7 @@ import pytest
 from voice_contract.audio import SAMPLE_RATE_HZ
 from voice_inference.placement.model import Limits
 from voice_inference.server.audio_ring import RING_SECONDS
+from voice_inference.server.late_sound import SOUND_AGE_MS_MAX
 from voice_inference.server.outbox import OUTBOX_MESSAGES_MAX
 from voice_inference.server.reply_work import SEGMENTS_WAITING_MAX
 from voice_inference.vad_lane import WINDOWS_WAITING_MAX
@@ -20,10 +21,12 @@ from voice_orchestrator.runtime.output_buffer import HELD_SAMPLES_MAX
 from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX
 from voice_orchestrator.session.history import HISTORY_ENTRIES_MAX
 from voice_orchestrator.session.runs import SEGMENTS_AHEAD_MAX
+from voice_orchestrator.traces.otlp import QUEUE_SPANS_MAX
 
 LLD = Path(__file__).resolve().parents[3] / "docs" / "LLD.md"
 
 LIMITS = {
+    "traces: spans that wait for the receiver": QUEUE_SPANS_MAX,
     "mailbox of a session": MAILBOX_EVENTS_MAX,
     "edge stream, each direction": QUEUE_EVENTS_MAX,
     "control events to the edge": CONTROL_EVENTS_MAX,
@@ -35,6 +38,7 @@ LIMITS = {
     "records: lines of a call the writer did not take": record_journal.LINES_BYTES_MAX >> 10,
     "records: what waits for the disk, all calls": writer.WAITING_BYTES_MAX >> 20,
     "node: messages to the orchestrator": OUTBOX_MESSAGES_MAX,
+    "node: caller sound in its sockets": SOUND_AGE_MS_MAX,
     "node: caller sound kept for transcription": RING_SECONDS,
     "node: jobs before each engine": Limits().queue,
     "node: VAD windows of a session": WINDOWS_WAITING_MAX,

@@ -75,11 +75,19 @@ Global___AudioFormat: _TypeAlias = AudioFormat  # noqa: Y015
 class Audio(_message.Message):
     """A stretch of sound.
 
-    From an edge: the caller's sound, one message per frame (10 to 200 ms), from CallAccepted to the end, without gaps
-    in `offset_samples` (silence is sent as silence). From the orchestrator to inference: the same frames. From inference
-    to the orchestrator: synthesised speech of the run in the envelope, as fast as it is made, segments in order; after
-    the last one of a segment comes SynthesisEnded. From the orchestrator to an edge: the agent's sound of the run in the
-    envelope, paced in real time; after the last one of a run comes RunAudioEnd.
+    From an edge: the caller's sound, one message per frame (10 to 200 ms), from CallAccepted to the end, silence as
+    silence. What the network lost is left out: `offset_samples` goes on, and never back.
+
+    From the orchestrator to inference: the same sound, in pieces of its own. What waited too long is left out, too. A
+    node that gets to a piece more than 500 ms after it was sent (by `sender_monotonic_us`, against the quickest events of
+    the stream) drops it. Sound that a session's next node is sent again is as new as its event. To the node all that is
+    missing is silence.
+
+    From inference to the orchestrator: synthesised speech of the run in the envelope, as fast as it is made, segments in
+    order; after the last one of a segment comes SynthesisEnded.
+
+    From the orchestrator to an edge: the agent's sound of the run in the envelope, paced in real time; after the last one
+    of a run comes RunAudioEnd.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -298,7 +298,9 @@ class Control(_message.Message):
 
     @_builtins.property
     def call_open(self) -> Global___CallOpen:
-        """Edge to orchestrator, once, first. Answered by CallAccepted, or by Failure and CallEnded."""
+        """Edge to orchestrator, once, first. Answered by CallAccepted, or by CallEnded with the cause REFUSED and the failure
+        in it.
+        """
 
     @_builtins.property
     def call_accepted(self) -> Global___CallAccepted:

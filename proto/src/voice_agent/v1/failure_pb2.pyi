@@ -165,9 +165,15 @@ Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
 class Failure(_message.Message):
     """A failure as either end reports it.
 
-    Sent inside Control by the orchestrator to an edge, or by an inference node to the orchestrator, once per failed
-    piece of work. A failure with a run id (envelope) ends that run; one with an utterance id ends that transcription;
+    Inside Control, from an inference node, once per piece of work that failed or was refused: one with a run id
+    (envelope) ends that run; one with an utterance id ends that transcription or, with the stage END_OF_TURN, that score;
     one with neither concerns the session and is followed by the end of the stream.
+
+    Inside Control, from the orchestrator to an edge, once per failure, with or without a run id: information. What
+    follows for the sound is said by PlayoutFlush and RunAudioEnd. The call goes on, after the loss of a node too, unless
+    CallEnded follows.
+
+    Inside CallEnded: why the call ended or was not taken.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -33,8 +33,9 @@ class _Request:
 class _Requests:
     """The newest request of one kind for each of the last utterances."""
 
-    def __init__(self, name: str, failures: FailureReport) -> None:
+    def __init__(self, name: str, stage: Stage, failures: FailureReport) -> None:
         self._name = name
+        self._stage = stage
         self._failures = failures
         self._by_utterance: dict[int, _Request] = {}
 
@@ -43,7 +44,8 @@ class _Requests:
         before = self._by_utterance.get(utterance_id)
         if before is not None:
             if revision <= before.revision:
-                self._failures.refuse(f"{self._name}.revision: {revision} does not follow {before.revision}")
+                detail = f"{self._name}.revision: {revision} does not follow {before.revision}"
+                self._failures.refuse(detail, self._stage, utterance_id=utterance_id)
                 return None
             before.cancel.cancel()
         request = self._by_utterance[utterance_id] = _Request(revision)
@@ -80,8 +82,8 @@ class CallerWork:
         self._ring = ring
         self._outbox = outbox
         self._failures = failures
-        self._transcriptions = _Requests("transcribe", failures)
-        self._scores = _Requests("score_end_of_turn", failures)
+        self._transcriptions = _Requests("transcribe", Stage.STT, failures)
+        self._scores = _Requests("score_end_of_turn", Stage.END_OF_TURN, failures)
 
     def transcribe(self, group: asyncio.TaskGroup, asked: Transcribe) -> None:
         """Starts a transcription; an older one of the same utterance is given up."""
@@ -90,8 +92,9 @@ class CallerWork:
             group.create_task(self._transcribe(asked, request.cancel), name=f"transcribe-{asked.utterance_id}")
 
     async def _transcribe(self, asked: Transcribe, cancel: CancelToken) -> None:
-        end = asked.end_offset_samples or self._ring.end_samples
-        samples = self._ring.slice(asked.start_offset_samples, end)
+        start = asked.start_offset_samples
+        end = max(start, min(asked.end_offset_samples or self._ring.end_samples, self._ring.end_samples))
+        samples = self._ring.slice(start, end)
         partial = asked.kind is TranscribeKind.PARTIAL
         try:
             result, timing = await self._pipeline.transcribe(
@@ -105,8 +108,8 @@ class CallerWork:
                     text=result.text,
                     utterance_id=asked.utterance_id,
                     revision=asked.revision,
-                    start_offset_samples=asked.start_offset_samples,
-                    end_offset_samples=min(end, self._ring.end_samples),
+                    start_offset_samples=start,
+                    end_offset_samples=end,
                     mean_log_probability=min(0.0, result.mean_log_probability),
                     no_speech_probability=result.no_speech_probability,
                     timing=timing,

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import structlog
 
+from voice_contract.audio import SAMPLE_BYTES, SAMPLE_RATE_HZ
 from voice_contract.channel_options import HEARTBEAT_INTERVAL_MS, PEER_SILENT_AFTER_MS
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import (
@@ -29,6 +30,7 @@ from voice_inference.clock import monotonic_s, monotonic_us
 from voice_inference.server.audio_ring import AudioRing
 from voice_inference.server.caller_work import CallerWork
 from voice_inference.server.failure_report import FailureReport
+from voice_inference.server.late_sound import LateSound
 from voice_inference.server.outbox import OrchestratorStuckError, Outbox
 from voice_inference.server.pipeline import Pipeline
 from voice_inference.server.reply_work import ReplyWork
@@ -71,12 +73,19 @@ class ConverseSession:
         self._guard = SequenceGuard()
         self._guard.accept(first)
         self._heard_at_s = monotonic_s()
+        self._late_sound = LateSound()
+        self._late_sound.is_late(first.sender_monotonic_us, monotonic_us())
         self._vad: VadStream | None = None
         self._segmenter: SpeechSegmenter | None = None
         self._vad_next_samples: int | None = None
+        self._vad_failure: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """Runs the session; returns when it is over, with nothing of it left."""
+        """Runs the session; returns when it is over, with nothing of it left. All it logs names the session."""
+        with structlog.contextvars.bound_contextvars(session=self._session_id):
+            await self._serve(receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         sequencer = EventSequencer(self._session_id, monotonic_us)
         failure: Failure | None = None
         try:
@@ -86,6 +95,7 @@ class ConverseSession:
                 group.create_task(self._write(send, sequencer), name="writer")
                 group.create_task(self._beat(), name="heartbeat")
                 group.create_task(self._watch(), name="watch")
+                group.create_task(self._watch_vad(), name="watch-vad")
                 group.create_task(self._read(receive, group), name="reader")
         except* _SessionOverError as over:
             failure = next((e.failure for e in _leaves(over) if isinstance(e, _SessionOverError)), None)
@@ -113,11 +123,16 @@ class ConverseSession:
                     raise _SessionOverError
                 self._heard_at_s = monotonic_s()
                 self._guard.accept(event)
+                late = self._late_sound.is_late(event.sender_monotonic_us, monotonic_us(), _sound_us(event))
                 if event.session_id != self._session_id:
                     raise VoiceAgentError(_invalid("session_id: not the one the stream began with"))
             except VoiceAgentError as error:
                 raise _SessionOverError(error.failure) from error
-            self._accept(event, group)
+            if late:
+                # What comes next has its position: the gap is silence, as where the network lost sound.
+                self._pipeline.metrics.sound_dropped_seconds.inc(_sound_us(event) / 1e6)
+            else:
+                self._accept(event, group)
 
     async def _write(self, send: Send, sequencer: EventSequencer) -> None:
         while True:
@@ -144,6 +159,9 @@ class ConverseSession:
     async def _watch(self) -> None:
         await self._outbox.stuck.wait()
         raise OrchestratorStuckError
+
+    async def _watch_vad(self) -> None:
+        raise _SessionOverError(await self._vad_failure)
 
     # --- commands
 
@@ -204,13 +222,22 @@ class ConverseSession:
                 self._outbox.put_now(decided)
 
     def _on_vad_failed(self, error: Exception) -> None:
-        log.error("engine_error", stage=Stage.VAD.value, exc_info=error)
+        # Called by the lane, which serves every session.
+        log.error("engine_error", stage=Stage.VAD.value, session=self._session_id, exc_info=error)
         detail = f"{type(error).__name__} in the vad engine"
-        self._outbox.put_now(Failure(stage=Stage.VAD, reason=FailureReason.ENGINE_ERROR, detail=detail))
+        if not self._vad_failure.done():
+            self._vad_failure.set_result(Failure(stage=Stage.VAD, reason=FailureReason.ENGINE_ERROR, detail=detail))
 
 
 def _invalid(detail: str) -> Failure:
     return Failure(stage=Stage.LINK, reason=FailureReason.INVALID_MESSAGE, detail=detail)
+
+
+def _sound_us(event: Event) -> int:
+    """Length of the sound in an event."""
+    if not isinstance(event.payload, Audio):
+        return 0
+    return len(event.payload.pcm) * 1_000_000 // (SAMPLE_BYTES * SAMPLE_RATE_HZ)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -16,9 +16,13 @@ class FailureReport:
         self._outbox = outbox
         self._metrics = metrics
 
-    def refuse(self, detail: str, run_id: int = 0) -> None:
-        """Answers a command that breaks the contract; `detail` names the field and the rule."""
-        self.send(Failure(stage=Stage.LINK, reason=FailureReason.INVALID_MESSAGE, detail=detail), run_id)
+    def refuse(self, detail: str, stage: Stage, *, run_id: int = 0, utterance_id: int = 0) -> None:
+        """Answers a command that breaks the contract; `detail` names the field and the rule.
+
+        The run or the utterance is over by that: one of them has to be named, and the session goes on.
+        """
+        reason = FailureReason.INVALID_MESSAGE
+        self.send(Failure(stage=stage, reason=reason, detail=detail, utterance_id=utterance_id), run_id)
 
     def send(self, failure: Failure, run_id: int = 0) -> None:
         """Counts a failure and sends it without waiting."""
@@ -32,6 +36,7 @@ class FailureReport:
         """
         if isinstance(error, OrchestratorStuckError):
             raise error
+        about = {name: number for name, number in (("turn", utterance_id), ("run", run_id)) if number}
         if isinstance(error, VoiceAgentError):
             failure = Failure(
                 stage=error.failure.stage,
@@ -39,11 +44,11 @@ class FailureReport:
                 detail=error.failure.detail,
                 utterance_id=utterance_id,
             )
-            log.warning("work_failed", stage=stage.value, reason=failure.reason.value, detail=failure.detail)
+            log.warning("work_failed", stage=stage.value, reason=failure.reason.value, detail=failure.detail, **about)
         else:
             detail = f"{type(error).__name__} in the {stage.value} engine"
             failure = Failure(stage=stage, reason=FailureReason.ENGINE_ERROR, detail=detail, utterance_id=utterance_id)
-            log.error("engine_error", stage=stage.value, exc_info=error)
+            log.error("engine_error", stage=stage.value, exc_info=error, **about)
         self._count(failure)
         await self._outbox.put(failure, run_id)
 

@@ -58,6 +58,9 @@ class NodeMetrics:
         self.dropped_windows = Counter(
             "voice_inference_dropped_windows", "VAD windows dropped because the lane was behind", registry=self.registry
         )
+        self.sound_dropped_seconds = Counter(
+            "voice_inference_sound_dropped_seconds", "Caller sound dropped because it came late", registry=self.registry
+        )
         self.loop_lag_seconds = Gauge(
             "voice_inference_loop_lag_seconds", "How late the event loop ran its last timer", registry=self.registry
         )

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from voice_contract.failures import Failure, FailureReason, Stage
+from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import (
     Audio,
     FinishReason,
@@ -83,7 +83,10 @@ class ReplyWork:
         except Cancelled:
             return
         except Exception as error:
-            log.warning("prime_failed", error=str(error))
+            # Not the text of an unexpected error: it might hold a piece of the prompt.
+            log.warning(
+                "prime_failed", error=str(error) if isinstance(error, VoiceAgentError) else type(error).__name__
+            )
 
     def _stop_priming(self) -> None:
         if self._prime is not None:
@@ -97,7 +100,7 @@ class ReplyWork:
             return
         if not run.may_generate:
             detail = "generate: a run is written once, and again only after it asked for tools"
-            self._failures.refuse(detail, run_id)
+            self._failures.refuse(detail, Stage.LLM, run_id=run_id)
             return
         run.may_generate = False
         self._forget_finished_runs()
@@ -160,7 +163,8 @@ class ReplyWork:
         if run is None:
             return
         if request.segment_index != run.next_segment:
-            self._failures.refuse(f"synthesize.segment_index: {run.next_segment} must come next", run_id)
+            detail = f"synthesize.segment_index: {run.next_segment} must come next"
+            self._failures.refuse(detail, Stage.TTS, run_id=run_id)
             return
         if run.waiting_segments >= SEGMENTS_WAITING_MAX:
             failure = Failure(

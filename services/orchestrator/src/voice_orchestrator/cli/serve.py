@@ -22,6 +22,7 @@ from voice_orchestrator.records.limits import GIB, RecordLimits
 from voice_orchestrator.records.store import RecordStore
 from voice_orchestrator.service.openapi import DEFAULT_HTTP_ADDRESS
 from voice_orchestrator.service.server import Service, ServiceSettings
+from voice_orchestrator.traces.endpoint import parse_endpoint
 
 
 @click.command()
@@ -91,6 +92,12 @@ from voice_orchestrator.service.server import Service, ServiceSettings
     help="Time left to running calls after SIGTERM.",
 )
 @click.option(
+    "--traces",
+    metavar="OTLP_ENDPOINT",
+    envvar="VOICE_AGENT_TRACES",
+    help="Send a trace of every turn to this OTLP receiver (gRPC), as http://127.0.0.1:4317.  [default: none are made]",
+)
+@click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Written with the address once listening, removed at the end."
 )
 @server_security_options
@@ -106,6 +113,7 @@ def serve(
     sessions: int,
     sessions_per_peer: int | None,
     drain_seconds: float,
+    traces: str | None,
     ready_file: Path | None,
     security: ServerSecurity,
     inference_security: ClientSecurity,
@@ -124,6 +132,7 @@ def serve(
         sessions_per_peer=sessions_per_peer or sessions,
         drain_s=drain_seconds,
         ready_file=ready_file,
+        traces=parse_endpoint(traces) if traces else None,
     )
     limits = RecordLimits(
         age_max=timedelta(days=max_age_days) if max_age_days else None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import grpc
@@ -10,7 +10,7 @@ import grpc
 from voice_agent.v1 import edge_service_pb2_grpc
 from voice_contract.codec import Peer
 from voice_operations.security import ClientSecurity
-from voice_orchestrator.runtime.channels import open_channel
+from voice_orchestrator.runtime.channels import CallStatus, open_channel
 from voice_orchestrator.runtime.edge_stream import EdgeStream
 
 CONNECT_DEADLINE_S: Final = 3.0
@@ -37,7 +37,10 @@ async def edge_client(
         await channel.close()
         raise OrchestratorUnreachableError(f"no orchestrator at {address}{tls}") from None
     call: Any = edge_service_pb2_grpc.EdgeStub(channel).Call(metadata=security.metadata)
-    stream = EdgeStream(_reader(call), _writer(call), lambda: None, Peer.ORCHESTRATOR_TO_EDGE, "", monotonic_us)
+    status = CallStatus(call)
+    stream = EdgeStream(
+        _reader(call, status), _writer(call, status), lambda: None, Peer.ORCHESTRATOR_TO_EDGE, "", monotonic_us
+    )
     try:
         yield stream
     finally:
@@ -45,33 +48,31 @@ async def edge_client(
         await channel.close()
 
 
-def _reader(call: Any) -> Callable[[], Any]:  # noqa: ANN401
+def _reader(call: Any, status: CallStatus) -> Callable[[], Any]:  # noqa: ANN401
     async def read() -> Any:  # noqa: ANN401
-        try:
+        with suppress(grpc.aio.AioRpcError):
             message = await call.read()
-        except grpc.aio.AioRpcError as error:
-            raise ConnectionError(_said(error)) from error
-        if message is not grpc.aio.EOF:
-            return message
-        code = await call.code()
+            if message is not grpc.aio.EOF:
+                return message
+        code, details = await status.get()
         if code is not grpc.StatusCode.OK:
-            raise ConnectionError(f"{code.name}: {await call.details()}")
+            raise ConnectionError(_said(code, details))
         return None
 
     return read
 
 
-def _writer(call: Any) -> Callable[[Any], Any]:  # noqa: ANN401
+def _writer(call: Any, status: CallStatus) -> Callable[[Any], Any]:  # noqa: ANN401
     async def write(message: Any) -> None:  # noqa: ANN401
         try:
             await call.write(message)
-        except grpc.aio.AioRpcError as error:
-            raise ConnectionError(_said(error)) from error
-        except asyncio.InvalidStateError as error:
-            raise ConnectionError("the orchestrator ended the stream") from error
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            code, details = await status.get()
+            ended = code is grpc.StatusCode.OK
+            raise ConnectionError("the orchestrator ended the stream" if ended else _said(code, details)) from error
 
     return write
 
 
-def _said(error: grpc.aio.AioRpcError) -> str:
-    return f"{error.code().name}: {error.details() or 'no details'}"
+def _said(code: grpc.StatusCode, details: str) -> str:
+    return f"{code.name}: {details or 'no details'}"

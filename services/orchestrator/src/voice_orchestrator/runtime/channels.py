@@ -1,6 +1,8 @@
 """Channels to other processes, and what a failed connection means for the person who set it up."""
 
-from typing import Final
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 import grpc
 
@@ -17,6 +19,14 @@ _WHY: Final = (
     ("WRONG_VERSION_NUMBER", "it does not speak TLS: give it --tls-cert and --tls-key, or call it without TLS"),
 )
 _CUT: Final = ("Socket closed", "Connection reset")
+
+_WRITE_FAILED: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+"""The status gRPC gives to a call of which a write failed, whatever the peer said."""
+
+STATUS_WAIT_S: Final = 0.5
+"""How long a peer's status is waited for once the call is known to be over: it is on its way, or there is none."""
+
+T = TypeVar("T")
 
 
 def open_channel(address: str, security: ClientSecurity) -> grpc.aio.Channel:
@@ -50,3 +60,43 @@ def why_refused(code: grpc.StatusCode, details: str | None, security: ClientSecu
         shown = "the certificate that was shown" if security.tls.identity else "a connection without a certificate"
         return f"it refuses {shown}: it takes those of its --tls-client-ca that have not expired"
     return None
+
+
+class CallStatus:
+    """How a call ended, in its peer's words. To be made with the call.
+
+    A write that fails because the peer has just ended the call overwrites what the peer said with INTERNAL; here it is
+    kept.
+    """
+
+    def __init__(self, call: Any) -> None:  # noqa: ANN401 - a call of grpc.aio, whose types differ by its kind
+        self._call = call
+        self._said: tuple[grpc.StatusCode, str] | None = None
+        self._known = asyncio.Event()
+        call.add_done_callback(self._note)
+
+    async def get(self) -> tuple[grpc.StatusCode, str]:
+        """Code and details; to be asked for when the call is over: at the end of its messages or after an error."""
+        try:
+            async with asyncio.timeout(STATUS_WAIT_S):
+                await self._known.wait()
+        except TimeoutError:
+            return await self._call.code(), await self._call.details() or ""
+        assert self._said is not None, "known"
+        return self._said
+
+    def _note(self, call: Any) -> None:  # noqa: ANN401
+        said = _at_once(call.code()), _at_once(call.details()) or ""
+        if said != _WRITE_FAILED and self._said is None:
+            self._said = said
+            self._known.set()
+
+
+def _at_once(known: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that has nothing to wait for: a moment later it might give something else."""
+    try:
+        known.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    raise AssertionError("the status of a call that is over is known")

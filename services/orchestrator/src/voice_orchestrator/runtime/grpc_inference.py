@@ -11,7 +11,7 @@ from voice_contract.failures import Failure, FailureReason, VoiceAgentError
 from voice_contract.messages import Event, NodeDescription, Payload, SessionConfigure, SessionReady
 from voice_contract.sequencing import EventSequencer, SequenceGuard
 from voice_operations.security import ClientSecurity
-from voice_orchestrator.runtime.channels import open_channel, why_refused
+from voice_orchestrator.runtime.channels import CallStatus, open_channel, why_refused
 from voice_orchestrator.runtime.clock import SessionClock
 from voice_orchestrator.runtime.ports import StreamLostError
 from voice_orchestrator.runtime.wait_limit import WaitLimit
@@ -34,6 +34,7 @@ class GrpcStream:
         self._channel = open_channel(address, security)
         stub = inference_service_pb2_grpc.InferenceStub(self._channel)
         self._call: Any = stub.Converse(metadata=security.metadata)
+        self._status = CallStatus(self._call)
         self._sequencer = EventSequencer(session_id, clock.monotonic_us)
         self._guard = SequenceGuard()
         self._write_limit = WaitLimit(WRITE_DEADLINE_S)
@@ -48,19 +49,19 @@ class GrpcStream:
         except TimeoutError:
             detail = f"{self._address} takes no messages"
             raise StreamLostError(FailureReason.PEER_SILENT, detail) from None
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            raise await self._lost(error) from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            raise await self._lost() from None
 
     async def receive(self) -> Event:
         """See InferenceStream."""
         try:
             message = await self._call.read()
             if message is grpc.aio.EOF:
-                raise await self._lost(None)
+                raise await self._lost()
             event = decode(message, Peer.INFERENCE)
             self._guard.accept(event)
-        except grpc.aio.AioRpcError as error:
-            raise await self._lost(error) from None
+        except grpc.aio.AioRpcError:
+            raise await self._lost() from None
         except VoiceAgentError as error:
             detail = f"{self._address} breaks the contract: {error.failure.detail}"
             raise StreamLostError(FailureReason.INVALID_MESSAGE, detail) from error
@@ -71,11 +72,8 @@ class GrpcStream:
         self._call.cancel()
         await self._channel.close()
 
-    async def _lost(self, error: BaseException | None) -> StreamLostError:
-        if isinstance(error, grpc.aio.AioRpcError):
-            code, details = error.code(), error.details()
-        else:
-            code, details = await self._call.code(), await self._call.details()
+    async def _lost(self) -> StreamLostError:
+        code, details = await self._status.get()
         if why := why_refused(code, details, self._security):
             return StreamLostError(FailureReason.INFERENCE_LOST, f"{self._address}: {why}")
         if code is grpc.StatusCode.INVALID_ARGUMENT:

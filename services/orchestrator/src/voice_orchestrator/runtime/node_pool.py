@@ -40,6 +40,7 @@ class Node:
     healthy: bool = False
     description: NodeDescription | None = None
     sessions: int = 0
+    looks: int = 0
     placed_since_look: int = 0
     silences: int = 0
 
@@ -60,6 +61,7 @@ class NodePool:
         self._open_stream = open_stream
         self._nodes: dict[str, Node] = {}
         self._last_chosen = ""
+        self._looked: asyncio.Event | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -87,13 +89,22 @@ class NodePool:
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
-        """Asks every node once, side by side."""
-        if not self._nodes:
-            await self._resolve()
-        await asyncio.gather(*(self._look_at(node) for node in tuple(self._nodes.values())))
+        """Asks every node once, side by side; who comes while they are being asked waits for the same answers."""
+        if self._looked is not None:
+            await self._looked.wait()
+            return
+        self._looked = asyncio.Event()
+        try:
+            if not self._nodes:
+                await self._resolve()
+            await asyncio.gather(*(self._look_at(node) for node in tuple(self._nodes.values())))
+        finally:
+            self._looked.set()
+            self._looked = None
 
     async def _look_at(self, node: Node) -> None:
         placed_before = node.placed_since_look
+        node.looks += 1
         try:
             node.description = await self._describe(node.address, LOOK_DEADLINE_S)
         except StreamLostError as error:
@@ -142,10 +153,11 @@ class NodePool:
         for node in candidates:
             node.placed_since_look += 1
             node.sessions += 1
+            looks = node.looks
             self._last_chosen = node.address
             try:
                 stream = await self._open_stream(node.address, session_id, configure, clock, deadline_s)
-                return PooledStream(stream, node)
+                return PooledStream(stream, node, looks)
             except StreamLostError as error:
                 lost = error
                 node.sessions -= 1
@@ -173,9 +185,11 @@ def _load(node: Node) -> float:
 class PooledStream:
     """Implements InferenceStream; a node whose stream ends without a farewell is not chosen until it answers again."""
 
-    def __init__(self, stream: InferenceStream, node: Node) -> None:
+    def __init__(self, stream: InferenceStream, node: Node, looks: int) -> None:
+        """`looks`: how often the node had been asked when the session was placed on it."""
         self._stream = stream
         self._node = node
+        self._looks = looks
         self._parted = False
         self._closed = False
         self.ready = stream.ready
@@ -195,6 +209,9 @@ class PooledStream:
         if not self._closed:
             self._closed = True
             self._node.sessions -= 1
+            if self._looks == self._node.looks:
+                # It came and went between two answers of the node, neither of which counted it.
+                self._node.placed_since_look -= 1
             # A session that ends before it could say farewell is cancelled: nothing is wrong with its node.
             task = asyncio.current_task()
             self._node.healthy &= self._parted or (task is not None and task.cancelling() > 0)

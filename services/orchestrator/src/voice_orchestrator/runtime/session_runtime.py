@@ -46,7 +46,7 @@ from voice_orchestrator.session.deadlines import next_deadline
 from voice_orchestrator.session.policy import SessionPolicy
 from voice_orchestrator.session.reducer import reduce
 from voice_orchestrator.session.speech import sound_kept_from
-from voice_orchestrator.session.state import initial_state
+from voice_orchestrator.session.state import SessionState, initial_state
 
 FINISH_DEADLINE_S: Final = 0.5
 """How long a session that is over waits for the edge to take its last events."""
@@ -87,6 +87,7 @@ class SessionRuntime:
         tools: ToolPort | None = None,
         prepared: PreparedLines | None = None,
     ) -> None:
+        self._session_id = session_id
         self._state = initial_state(policy)
         self._edge = edge
         self._clock = clock
@@ -96,6 +97,7 @@ class SessionRuntime:
         self._mailbox = Mailbox()
         self._buffer = OutputBuffer()
         self._ignored: Counter[str] = Counter()
+        self._named = (0, 0)
         media = MediaClock()
         self._pump = SendPump(edge, self._buffer, self._mailbox, clock)
         self._link = InferenceLink(session_id, connector, self._mailbox, clock, media, self._buffer, self._pump)
@@ -130,7 +132,7 @@ class SessionRuntime:
     def request_shutdown(self) -> None:
         """Ends the call politely; to be called on the session's event loop."""
         if not self._mailbox.put_now(events.ShutdownRequested(at_ms=self._clock.now_ms())):
-            log.error("shutdown_request_lost", reason="the mailbox is full")
+            log.error("shutdown_request_lost", session=self._session_id, reason="the mailbox is full")
 
     async def run(self, opened: CallOpen) -> SessionOutcome:
         """Serves the call until its end; nothing of the session is left when it returns.
@@ -162,6 +164,7 @@ class SessionRuntime:
                 end = await self._reduce_until_end(first)
                 await self._finish(end)
             finally:
+                self._name_work(0, 0)
                 self._edge.close()
                 for task in tasks:
                     task.cancel()
@@ -172,7 +175,7 @@ class SessionRuntime:
         try:
             await work
         except Exception as error:
-            log.error("session_task_failed", task=name, exc_info=error)
+            log.error("session_task_failed", task=name, exc_info=error, **_ids(*self._named))
             detail = f"{type(error).__name__} in {name}"
             await self._mailbox.put(events.ShellFailed(at_ms=self._clock.now_ms(), detail=detail))
 
@@ -202,7 +205,8 @@ class SessionRuntime:
     def _step(self, event: events.SessionEvent) -> c.EndCall | None:
         """Reduces one event, journals it, then executes what it commands."""
         transition = reduce(self._state, event)
-        self._state = transition.state
+        self._state = state = transition.state
+        self._name_work(_turn_of(state), 0 if state.run is None else state.run.id)
         self._journal.record(event, transition)
         if transition.ignored is not None:
             self._ignored[f"ignored_{transition.ignored}"] += 1
@@ -218,6 +222,14 @@ class SessionRuntime:
         self._pump.wake()
         self._monitor.arm(next_deadline(self._state))
         return end
+
+    def _name_work(self, turn: int, run: int) -> None:
+        """From now on lines this task logs, and those of tools it starts, name this turn and this run; 0: none."""
+        if (turn, run) == self._named:
+            return
+        self._named = (turn, run)
+        structlog.contextvars.unbind_contextvars("turn", "run")
+        structlog.contextvars.bind_contextvars(**_ids(turn, run))
 
     def _execute(self, command: c.Command) -> None:
         match command:
@@ -280,7 +292,7 @@ class SessionRuntime:
             ]
         for event in told:
             if not self._mailbox.put_now(event):
-                log.error("prepared_line_lost", reason="the mailbox is full")
+                log.error("prepared_line_lost", run=run_id, reason="the mailbox is full")
 
     async def _finish(self, end: c.EndCall) -> None:
         """Tells both sides that the session is over; neither can hold it up."""
@@ -298,6 +310,18 @@ class SessionRuntime:
         return counters
 
 
+def _turn_of(state: SessionState) -> int:
+    """The turn that is being taken or answered, 0 for none."""
+    if state.turn is not None:
+        return state.turn.id
+    return 0 if state.run is None else state.run.turn_id
+
+
+def _ids(turn: int, run: int) -> dict[str, int]:
+    """Those that are there, as log lines name them."""
+    return {name: number for name, number in (("turn", turn), ("run", run)) if number}
+
+
 def _log_if_failure(message: c.EdgeMessage, run_id: int) -> None:
     """Logs a failure the call survives, under its own reason code."""
     if not isinstance(message, Failure):
@@ -307,6 +331,5 @@ def _log_if_failure(message: c.EdgeMessage, run_id: int) -> None:
         stage=message.stage.value,
         reason=message.reason.value,
         detail=message.detail,
-        utterance_id=message.utterance_id,
-        run_id=run_id,
+        **_ids(message.utterance_id, run_id),
     )

@@ -1,6 +1,7 @@
 """Tools at work for a session: beside everything else, bounded in number and time, ended with the session."""
 
 import asyncio
+from contextvars import Context, copy_context
 from typing import Final
 
 import structlog
@@ -42,27 +43,27 @@ class ToolRunner:
         self._tools = tools
         self._mailbox = mailbox
         self._clock = clock
-        self._requests: asyncio.Queue[CallTool] = asyncio.Queue(TOOLS_WAITING_MAX)
+        self._requests: asyncio.Queue[tuple[CallTool, Context]] = asyncio.Queue(TOOLS_WAITING_MAX)
         self._at_work = asyncio.Semaphore(TOOLS_AT_WORK_MAX)
         self._unanswered = 0
 
     def start(self, request: CallTool) -> None:
-        """Has the tool work; never waits."""
+        """Has the tool work; never waits. What it logs is named as what its caller logs now."""
         if self._unanswered >= TOOLS_WAITING_MAX:
             failed = self._failed(request, FailureReason.OVERLOADED, "too many tools are at work")
             if not self._mailbox.put_now(failed):
                 log.error("tool_failure_lost", call_id=request.call_id, reason="the mailbox is full")
             return
         self._unanswered += 1
-        self._requests.put_nowait(request)
+        self._requests.put_nowait((request, copy_context()))
 
     async def run(self) -> None:
         """Serves requests until it is cancelled; what is at work then is given up."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    request = await self._requests.get()
-                    group.create_task(self._serve(request), name=f"tool-{request.call_id}")
+                    request, context = await self._requests.get()
+                    group.create_task(self._serve(request), name=f"tool-{request.call_id}", context=context)
         finally:
             async with asyncio.timeout(CLOSE_DEADLINE_S):
                 await self._tools.close()
@@ -93,7 +94,7 @@ class ToolRunner:
         except ToolError as error:
             return self._failed(request, error.reason, error.detail)
         except Exception as error:
-            log.error("tool_broke", tool=request.name, exc_info=error)
+            log.error("tool_broke", tool=request.name, call_id=request.call_id, exc_info=error)
             return self._failed(request, FailureReason.INTERNAL, f"{type(error).__name__} in the runtime")
         return events.ToolReturned(at_ms=self._clock.now_ms(), call_id=request.call_id, result=result)
 

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+STALL_S: Final = 0.1
+"""A timer that comes so late says that the loop stood still, and nothing about who is waited for."""
 
 
 class WaitLimit:
@@ -45,10 +48,14 @@ class WaitLimit:
             self._overran = False
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
+        timer, self._timer = self._timer, None
         if self._waiter is None:
             return
-        if loop.time() < self._due_s:
+        now_s = loop.time()
+        if timer is not None and now_s - timer.when() > STALL_S:
+            # It was this process that stood still: what came meanwhile is still to be read.
+            self._due_s = max(self._due_s, now_s + STALL_S)
+        if now_s < self._due_s:
             self._timer = loop.call_at(self._due_s, self._look, loop)
             return
         self._overran = True

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -36,6 +37,8 @@ from voice_orchestrator.service.measured_edge import MeasuredEdge
 from voice_orchestrator.service.metrics import ServiceMetrics
 from voice_orchestrator.service.session_metrics import SessionMetrics
 from voice_orchestrator.session.policy import SessionPolicy
+from voice_orchestrator.traces.session_traces import SessionTraces
+from voice_orchestrator.traces.spans import TraceSink
 
 END_DEADLINE_S: Final = 3.0
 """How long calls that are ended by a drain may take to say so."""
@@ -123,12 +126,14 @@ class CallHost:
         slots_per_peer: int,
         lines: Callable[[str], PreparedLines] = lambda profile: NothingPrepared(),
         metrics: ServiceMetrics | None = None,
+        traces: TraceSink | None = None,
     ) -> None:
         self._profiles = profiles
         self._connectors = connectors
         self._keeper = keeper
         self._lines = lines
         self._metrics = metrics
+        self._traces = traces
         self._live: dict[str, LiveSession] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -189,15 +194,18 @@ class CallHost:
     async def _run(
         self, records: CallRecords, call: IncomingCall, profile: str, policy: SessionPolicy, opened: CallOpen
     ) -> SessionOutcome:
-        session_id, peer = call.session_id, call.peer
-        live = LiveSession(
-            session_id, profile, peer, wall_time(), lambda: runtime.node, lambda: runtime.request_shutdown()
-        )
+        session_id, peer, now = call.session_id, call.peer, wall_time()
+        live = LiveSession(session_id, profile, peer, now, lambda: runtime.node, lambda: runtime.request_shutdown())
         edge, observers = records.watch(call.edge), [*records.observers, live]
         measured = SessionMetrics(self._metrics, profile) if self._metrics is not None else None
         if measured is not None:
             edge = MeasuredEdge(edge, measured, call.clock)
             observers.append(measured)
+        traced = None
+        if self._traces is not None:
+            began_at = now - timedelta(milliseconds=call.clock.now_ms())
+            traced = SessionTraces(session_id, profile, began_at, self._traces, lambda: runtime.node)
+            observers.append(traced)
         runtime = SessionRuntime(
             session_id,
             policy,
@@ -224,14 +232,17 @@ class CallHost:
                 live.over()
                 if measured is not None:
                     measured.close(outcome.cause if outcome is not None else EndCause.INTERNAL)
+                if traced is not None:
+                    traced.close()
         return outcome
 
     async def _refuse(self, edge: EdgePort, session_id: str, refusal: Refusal | None) -> Hosted:
         assert refusal is not None, "a call is refused for a reason"
         if self._metrics is not None:
             self._metrics.session_refused(refusal.failure.reason)
-        log.info("call_refused", reason=refusal.failure.reason.value, detail=refusal.failure.detail)
-        ended = CallEnded(cause=EndCause.REFUSED, failure=refusal.failure, retry_after_ms=refusal.retry_after_ms)
+        failure = refusal.failure
+        log.info("call_refused", reason=failure.reason.value, detail=failure.detail, session=session_id)
+        ended = CallEnded(cause=EndCause.REFUSED, failure=failure, retry_after_ms=refusal.retry_after_ms)
         with suppress(EdgeGoneError):
             await edge.send(ended)
         edge.close()

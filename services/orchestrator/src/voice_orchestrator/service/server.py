@@ -30,17 +30,22 @@ from voice_orchestrator.service.loop_lag import LoopLagSampler
 from voice_orchestrator.service.metrics import ServiceMetrics
 from voice_orchestrator.service.prepared_lines import LinePreparer
 from voice_orchestrator.service.stored_calls import StoreKeeper
+from voice_orchestrator.service.trace_counts import count_spans
+from voice_orchestrator.traces.endpoint import TraceEndpoint, open_exporter
 
 SWEEP_EVERY_S: Final = 3_600.0
 WATCH_EVERY_S: Final = 0.25
 """How often health follows whether calls are taken."""
+
+TRACES_FLUSH_S: Final = 2.0
+"""How long the last traces may take to leave when everything else is over."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """What the command line says."""
+    """What the command line says. `traces` None: none are made."""
 
     listen: str
     http: str
@@ -49,6 +54,7 @@ class ServiceSettings:
     sessions_per_peer: int
     drain_s: float
     ready_file: Path | None
+    traces: TraceEndpoint | None = None
 
 
 class Service:
@@ -63,6 +69,7 @@ class Service:
         node_security: ClientSecurity,
         say: Callable[[str], None],
     ) -> None:
+        """Raises OperatorError when traces are wanted and what they need is not installed."""
         self._settings = settings
         self._say = say
         self._store = store
@@ -73,6 +80,9 @@ class Service:
             partial(describe, security=node_security),
             partial(open_stream, security=node_security),
         )
+        self._traces = None
+        if settings.traces is not None:
+            self._traces = open_exporter(settings.traces, __version__, count_spans(self._metrics.registry))
         policies = {name: policy_of(loaded.profile) for name, loaded in profiles.items()}
         self._preparer = LinePreparer(policies, PooledConnector(self._pool, SessionClock()))
         self.host = CallHost(
@@ -83,6 +93,7 @@ class Service:
             slots_per_peer=settings.sessions_per_peer,
             lines=self._preparer.shelf,
             metrics=self._metrics,
+            traces=self._traces,
         )
         self._security = security
         self._http = HttpFace(
@@ -122,6 +133,8 @@ class Service:
                 await server.stop()
                 await self._http.stop()
                 await self._store.close()
+                if self._traces is not None:
+                    await self._traces.close(TRACES_FLUSH_S)
                 for task in tasks:
                     task.cancel()
 

@@ -9,7 +9,7 @@ from voice_orchestrator.session.barge_in import drop_turn
 from voice_orchestrator.session.endpointing import commit_due, speculation_due
 from voice_orchestrator.session.hearing import cancel_silent_run
 from voice_orchestrator.session.policy import LineKind
-from voice_orchestrator.session.runs import adopt_run, continue_reply, start_line, start_reply
+from voice_orchestrator.session.runs import adopt_run, continue_reply, say_rest, start_line, start_reply
 from voice_orchestrator.session.state import Origin, Run, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.tools import continuation_due
@@ -22,6 +22,7 @@ WORDLESS_TURN_MS_MIN = 1_000
 
 def settle_turn(step: Step) -> None:
     """Goes on with a reply whose tools have answered, begins a reply early, commits a turn, answers it."""
+    say_rest(step)
     if step.run is not None and continuation_due(step, step.run):
         continue_reply(step, step.run)
     turn, run = step.turn, step.run

@@ -84,6 +84,11 @@ def _long_turn_due(state: SessionState) -> int | None:
     return turn.started_at_ms + state.policy.turn_taking.max_turn_ms
 
 
+def _hold_line_due(state: SessionState) -> int | None:
+    """While something is heard nobody has to be told to wait."""
+    return state.hold_line_due_ms if state.run is None else None
+
+
 def _flush_due(state: SessionState) -> int | None:
     return state.flushing.deadline_ms if state.flushing is not None else None
 
@@ -121,7 +126,7 @@ DEADLINES: Final = (
         "call_length", Owner.CALL, attrgetter("call_deadline_ms"), lambda s: end_call(s, EndCause.MAX_LENGTH, None)
     ),
     Deadline("connect", Owner.CALL, attrgetter("connect_deadline_ms"), _connect_overran),
-    Deadline("hold_line", Owner.CALL, attrgetter("hold_line_due_ms"), say_hold_line),
+    Deadline("hold_line", Owner.CALL, _hold_line_due, say_hold_line),
     Deadline("idle", Owner.QUIET, _idle_due, lambda step: end_call(step, EndCause.IDLE, None)),
     Deadline("away", Owner.QUIET, _away_due, _prompt_away_caller),
     Deadline("keys", Owner.CALL, attrgetter("keys_due_ms"), finish_keys),

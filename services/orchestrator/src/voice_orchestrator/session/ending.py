@@ -8,8 +8,8 @@ from voice_orchestrator.session import events
 from voice_orchestrator.session.commands import ConnectInference, EndCall
 from voice_orchestrator.session.hearing import abandon_run, cancel_silent_run, flush_run, prime, settle_flush
 from voice_orchestrator.session.policy import LineKind
-from voice_orchestrator.session.runs import start_line
-from voice_orchestrator.session.state import Origin, RunStatus
+from voice_orchestrator.session.runs import play_on, start_line
+from voice_orchestrator.session.state import Origin, Run, RunKind, RunStatus
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.transcripts import LEAD_OUT_SAMPLES, request_final, request_score
 
@@ -64,7 +64,7 @@ def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
         scores=event.scores_end_of_turn,
     )
     step.enter(Phase.ACTIVE)
-    _go_on_holding(step)
+    _go_on_speaking(step)
     if step.policy.greeting and not step.state.greeted and step.turn is None:
         start_line(step, step.policy.greeting, LineKind.GREETING, None)
     step.change(greeted=True)
@@ -73,8 +73,8 @@ def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
         prime(step)
 
 
-def _go_on_holding(step: Step) -> None:
-    """A line said while there was no node goes on if it is heard, unless the caller has yet to be greeted."""
+def _go_on_speaking(step: Step) -> None:
+    """What was heard while there was no node goes on, but for a line before the caller was greeted."""
     run = step.run
     if run is None:
         return
@@ -105,10 +105,24 @@ def on_inference_lost(step: Step, event: events.InferenceLost) -> None:
             step.change(hold_line_due_ms=step.now_ms + HOLD_LINE_AFTER_MS)
     unheard_greeting = run is not None and run.line is LineKind.GREETING and run.status is RunStatus.SILENT
     if run is not None and run.line is not LineKind.HOLD:
-        abandon_run(step)
+        _part_from_node(step, run)
     step.change(greeted=step.state.greeted and not unheard_greeting)
     _keep_turn(step)
     _connect(step)
+
+
+def _part_from_node(step: Step, run: Run) -> None:
+    """A run that is heard goes on with what is here, unless the caller is talking over it or a tool has yet to answer.
+
+    The rest of a reply is kept for the next node, once more if that one is lost as well.
+    """
+    if run.status is RunStatus.AUDIBLE and step.state.speaks and step.state.watch is None and not run.awaits_tools:
+        play_on(step, run)
+        return
+    is_rest = run.kind is RunKind.REPLY and run.answers is None and run.status is RunStatus.SILENT
+    abandon_run(step)
+    if is_rest:
+        step.change(unsaid=tuple(segment.text for segment in run.segments))
 
 
 def _keep_turn(step: Step) -> None:
@@ -159,6 +173,7 @@ def end_call(step: Step, cause: EndCause, failure: Failure | None) -> None:
         keys_due_ms=None,
         connect_deadline_ms=None,
         hold_line_due_ms=None,
+        unsaid=(),
         call_deadline_ms=None,
     )
     step.enter(Phase.TERMINATED)

@@ -210,7 +210,7 @@ def abandon_run(step: Step) -> None:
 def _flush(step: Step, run: Run, user_text: str) -> None:
     settle_flush(step, None)
     flushing = Flushing(run=run, user_text=user_text, deadline_ms=step.now_ms + step.policy.deadlines.flush_report_ms)
-    step.change(run=None, watch=None, flushing=flushing)
+    step.change(run=None, watch=None, flushing=flushing, unsaid=())
     if step.state.speaks:
         step.emit(FlushRun(run_id=run.id))
     else:

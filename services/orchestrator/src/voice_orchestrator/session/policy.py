@@ -160,7 +160,7 @@ class RecoveryLines:
 class StageDeadlines:
     """How long each stage may take before it counts as failed, milliseconds."""
 
-    connect_ms: int = 5_000
+    connect_ms: int = 10_000
     end_of_turn_ms: int = 1_000
     transcription_ms: int = 8_000
     first_token_ms: int = 8_000

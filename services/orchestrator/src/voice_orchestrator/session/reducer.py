@@ -20,14 +20,15 @@ from voice_orchestrator.session.events import SessionEvent
 from voice_orchestrator.session.state import Run, SessionState
 from voice_orchestrator.session.step import Step
 
-REDUCER_VERSION: Final = 3
+REDUCER_VERSION: Final = 4
 """Raised when the same events give other commands than before; journals name the version that wrote them.
 
 3: a turn whose node is lost is kept, and its sound transcribed by the next node.
+4: a reply that is heard when its node is lost goes on.
 """
 
-REPLAYED_VERSIONS: Final = frozenset({2, 3})
-"""Versions whose journals are folded again: those of 2 give the same commands until a node is lost in the call."""
+REPLAYED_VERSIONS: Final = frozenset({2, 3, 4})
+"""Versions whose journals are folded again: those before 4 give the same commands until a node is lost in the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from voice_contract.messages import (
     ChatMessage,
     FinishReason,
     Generate,
+    Phase,
     SpeculationOutcome,
     Synthesize,
 )
@@ -67,6 +68,19 @@ def generate(step: Step, run: Run, messages: tuple[ChatMessage, ...], *, with_to
         ),
         run.id,
     )
+
+
+def say_rest(step: Step) -> None:
+    """Goes on with a reply whose node was lost, unless the caller has gone on meanwhile."""
+    rest = step.state.unsaid
+    if not rest:
+        return
+    if step.turn is not None:
+        step.change(unsaid=())
+    elif step.run is None and step.state.phase is Phase.ACTIVE:
+        step.change(unsaid=())
+        run = _open_run(step, RunKind.REPLY, None, None, speculative=False)
+        _add_segments(step, run, rest, written=True)
 
 
 def start_line(step: Step, line: str, kind: LineKind, turn: Turn | None) -> None:
@@ -337,6 +351,20 @@ def fail_run(step: Step, run: Run, stage: Stage, reason: FailureReason, detail: 
         flush_run(step, run)
         return
     step.to_inference(CancelRun(), run.id)
+    _cut_short(step, run)
+
+
+def play_on(step: Step, run: Run) -> None:
+    """The node is gone: what of the run is here is heard, what was written beyond that is said by the next node."""
+    if run.closed:
+        return
+    rest = tuple(segment.text for segment in run.segments if segment.samples is None and not segment.sounded)
+    _cut_short(step, run)
+    step.change(unsaid=rest)
+
+
+def _cut_short(step: Step, run: Run) -> None:
+    """No more sound of the run will come: its end is that of what is here."""
     kept = tuple(segment for segment in run.segments if segment.samples is not None or segment.sounded)
     run = step.change_run(
         run,

@@ -236,7 +236,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """The state of one session; `initial_state` makes the first one."""
+    """The state of one session; `initial_state` makes the first one.
+
+    unsaid: what a reply still had to say when its node was lost.
+    """
 
     policy: SessionPolicy
     phase: Phase = Phase.CREATED
@@ -260,6 +263,7 @@ class SessionState:
     run: Run | None = None
     watch: BargeInWatch | None = None
     flushing: Flushing | None = None
+    unsaid: tuple[str, ...] = ()
     tools: tuple[ToolCall, ...] = ()
     history: tuple[Said, ...] = ()
 

@@ -9,7 +9,8 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from voice_orchestrator.service.http_answers import error
+ErrorAnswer = Callable[[int], web.Response]
+"""Makes the answer to an HTTP status of 400 or more, in the shape of the service's own."""
 
 VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 HEADER_BYTES_MAX: Final = 8_190
@@ -35,11 +36,13 @@ log = structlog.get_logger(__name__)
 
 
 class BoundedConnection(web.RequestHandler):
-    """What aiohttp serves a connection with, made to give up on peers that do not and to answer every error in JSON."""
+    """What aiohttp serves a connection with, made to give up on peers that do not and to answer errors by `error`."""
 
-    __slots__ = ("_limits", "_server")
+    __slots__ = ("_error", "_limits", "_server")
 
-    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits) -> None:
+    def __init__(
+        self, server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits, error: ErrorAnswer
+    ) -> None:
         super().__init__(
             server,
             loop=loop,
@@ -51,6 +54,7 @@ class BoundedConnection(web.RequestHandler):
         )
         self._server = server
         self._limits = limits
+        self._error = error
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses the connection when too many are open."""
@@ -72,7 +76,7 @@ class BoundedConnection(web.RequestHandler):
             self.force_close()
             return resp, True
         if isinstance(resp, web.HTTPException):
-            resp = _in_json(resp)
+            resp = self._in_house_shape(resp)
         try:
             async with asyncio.timeout(self._limits.write_s):
                 return await super().finish_response(request, resp, start_time)
@@ -98,21 +102,20 @@ class BoundedConnection(web.RequestHandler):
             log.error("http_request_failed", path=request.path, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another answer was sent already")
-        response = error(status)
+        response = self._error(status)
         response.force_close()
         return response
 
-
-def _in_json(refusal: web.HTTPException) -> web.Response:
-    response = error(refusal.status)
-    for name in ("Allow", "WWW-Authenticate"):
-        if name in refusal.headers:
-            response.headers[name] = refusal.headers[name]
-    return response
+    def _in_house_shape(self, refusal: web.HTTPException) -> web.Response:
+        response = self._error(refusal.status)
+        for name in ("Allow", "WWW-Authenticate"):
+            if name in refusal.headers:
+                response.headers[name] = refusal.headers[name]
+        return response
 
 
 def connection_factory(
-    server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits
+    server: web.Server, loop: asyncio.AbstractEventLoop, limits: HttpLimits, error: ErrorAnswer
 ) -> Callable[[], BoundedConnection]:
     """Makes connections for `loop.create_server`."""
-    return lambda: BoundedConnection(server, loop, limits)
+    return lambda: BoundedConnection(server, loop, limits, error)
