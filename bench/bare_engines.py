@@ -12,6 +12,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from voice_inference.native_threads import keep_native_threads_calm
+
+keep_native_threads_calm()  # read when the libraries below are loaded
+
 import numpy as np
 import soundfile
 

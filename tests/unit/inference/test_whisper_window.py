@@ -33,6 +33,16 @@ def test_the_window_is_the_smallest_size_with_two_seconds_to_spare(length_s: flo
     assert window_s(seconds(length_s)) == window
 
 
+@pytest.mark.parametrize(("length_s", "window"), [(1, 30), (6, 30)])
+def test_without_smaller_sizes_it_is_the_full_window(length_s: float, window: int) -> None:
+    assert window_s(seconds(length_s), (FULL_WINDOW_S,)) == window
+
+
+@pytest.mark.parametrize(("length_s", "window"), [(4, 6), (4.1, 30)])
+def test_an_utterance_too_long_for_the_sizes_gets_the_full_window(length_s: float, window: int) -> None:
+    assert window_s(seconds(length_s), (4, 6)) == window
+
+
 def test_no_window_is_longer_than_whispers() -> None:
     assert window_s(seconds(60)) == FULL_WINDOW_S
 

@@ -2,14 +2,23 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from voice_operations.command_line import EXIT_ERROR, run
 from voice_orchestrator.cli.main import group
 
 PROFILE = "system_prompt: You answer the telephone of a clinic.\n"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """The command sets the logs of the process up, for a stream that is closed with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 def places(folder: Path) -> list[str]:

@@ -6,10 +6,12 @@ from typing import Final
 import click
 
 from voice_inference import __version__
+from voice_inference.native_threads import keep_native_threads_calm
 from voice_operations.command_line import LazyGroup, run
 from voice_operations.logging_setup import FORMATS, LEVELS, set_up_logging
 
 COMMANDS: Final = {
+    "bench": "Measure what a placement can do on this machine.",
     "models": "Pull, list and verify model weights.",
     "placement": "Check what a placement file asks of this machine.",
     "serve": "Load the models and serve sessions.",
@@ -38,4 +40,5 @@ def group(log_level: str, log_format: str) -> None:
 
 def main() -> None:
     """Entry point; ends the process."""
+    keep_native_threads_calm()
     sys.exit(run(lambda: group(standalone_mode=False)))

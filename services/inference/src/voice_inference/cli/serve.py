@@ -24,8 +24,6 @@ from voice_operations.security import ServerSecurity
 from voice_operations.security_options import server_security_options
 
 PR_SET_PDEATHSIG: Final = 1
-OPENMP_SPIN_COUNT: Final = "3000"
-"""Turns of a waiting loop, about 10 µs, before an engine's thread sleeps."""
 
 
 @click.command()
@@ -54,8 +52,6 @@ def serve(
     """Load the models and serve sessions until SIGTERM or Ctrl-C; a second one ends at once."""
     if exit_with_parent:
         _exit_with_parent()
-    # Before the libraries that read it are loaded. See OpenMP in docs/LLD.md.
-    os.environ.setdefault("GOMP_SPINCOUNT", OPENMP_SPIN_COUNT)
     # kill -USR1 shows what every thread is doing.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     placed = load_placement(placement or default_placement())

@@ -12,6 +12,7 @@ import uvloop
 
 from voice_operations.addresses import parse_address
 from voice_operations.command_line import EXIT_INTERRUPTED
+from voice_operations.native_memory import limit_arenas
 from voice_operations.operator_error import OperatorError
 from voice_operations.security import ClientSecurity, ServerSecurity
 from voice_operations.security_options import client_security_options, server_security_options
@@ -119,6 +120,7 @@ def serve(
     inference_security: ClientSecurity,
 ) -> None:
     """Take calls from edges until SIGTERM or Ctrl-C, then let running ones finish; a second one ends at once."""
+    limit_arenas(1)
     nodes = tuple(str(parse_address(part.strip())) for part in inference.split(",") if part.strip())
     for address in (listen, http):
         security.require_for(parse_address(address, listening=True), mutual=False)

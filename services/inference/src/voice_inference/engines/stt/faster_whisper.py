@@ -5,6 +5,7 @@ here and the encoder and decoder driven directly. Decoding is greedy, without ti
 fallback, which would retry a looping window several times.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from voice_contract.messages import EngineDescription
 from voice_inference.engines.base import CancelToken, FloatSamples, SttResult
 from voice_inference.engines.stt.whisper_window import (
     FULL_WINDOW_S,
+    WINDOWS_S,
     looks_like_loop,
     split_points,
     tokens_max,
@@ -41,9 +43,18 @@ class _Heard:
 
 
 class FasterWhisper:
-    """One Whisper model; its calls are serialised by the lane before it."""
+    """One Whisper model; its calls are serialised by the lane before it. `windows_s` are the windows it may cut to."""
 
-    def __init__(self, model_dir: Path, *, model: str, device: str, threads: int, precision: str) -> None:
+    def __init__(
+        self,
+        model_dir: Path,
+        *,
+        model: str,
+        device: str,
+        threads: int,
+        precision: str,
+        windows_s: Sequence[int] = WINDOWS_S,
+    ) -> None:
         kind, _, index = device.partition(":")
         self._model = WhisperModel(
             str(model_dir),
@@ -54,6 +65,7 @@ class FasterWhisper:
             local_files_only=True,
         )
         self._name, self._device, self._precision = model, device, precision
+        self._windows_s = tuple(windows_s)
         self._multilingual = bool(self._model.model.is_multilingual)
         self._tokenizers: dict[str, Tokenizer] = {}
         self.loops_seen = 0
@@ -94,7 +106,7 @@ class FasterWhisper:
         )
 
     def _piece(self, samples: FloatSamples, tokenizer: Tokenizer, cancel: CancelToken) -> _Heard:
-        size_s = window_s(len(samples))
+        size_s = window_s(len(samples), self._windows_s)
         heard = self._window(samples, size_s, tokenizer, cancel)
         if size_s < FULL_WINDOW_S and looks_like_loop(heard.text, heard.tokens, len(samples)):
             self.loops_seen += 1

@@ -6,6 +6,7 @@ the full window.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -23,10 +24,12 @@ SPLIT_SEARCH_S: Final = 6
 QUIET_FRAME_S: Final = 0.2
 
 
-def window_s(samples: int) -> int:
-    """Seconds of window for an utterance of `samples` samples of at most PIECE_S_MAX seconds."""
+def window_s(samples: int, sizes_s: Sequence[int] = WINDOWS_S) -> int:
+    """Seconds of window for an utterance of `samples` samples of at most PIECE_S_MAX seconds: one of `sizes_s`, which
+    rise, or the full window.
+    """
     needed = -(-samples // SAMPLE_RATE_HZ) + SLACK_S
-    return next((size for size in WINDOWS_S if size >= needed), FULL_WINDOW_S)
+    return next((size for size in sizes_s if size >= needed), FULL_WINDOW_S)
 
 
 def tokens_max(samples: int) -> int:

@@ -1,0 +1,24 @@
+"""How much memory native libraries may spread over, for processes that run for months.
+
+glibc gives threads that allocate at the same time arenas of their own, eight per core. gRPC's threads free what another
+one allocated, so that every arena keeps holes of its own: 10 KiB more of resident memory for every call that came and
+went, though nothing was lost. With few arenas it stays level.
+"""
+
+import ctypes
+import os
+from typing import Final
+
+M_ARENA_MAX: Final = -8
+"""See mallopt(3)."""
+
+
+def limit_arenas(arenas: int) -> bool:
+    """Has the allocator use at most so many arenas; to be called before threads are started.
+
+    False, and nothing is changed, where there is no such allocator or the environment says MALLOC_ARENA_MAX.
+    """
+    if "MALLOC_ARENA_MAX" in os.environ:
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and mallopt(M_ARENA_MAX, arenas) == 1
