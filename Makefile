@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench bench-duplex clean compose-test fuzz fuzz-night sim sim-night
+.PHONY: help setup models demo test test-unit check format contract bench bench-callers bench-stt bench-duplex clean compose-test fuzz fuzz-night sim sim-night
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,18 @@ contract: $(READY) ## regenerate the code of the contract from proto/
 
 bench: models ## latency, start-up, memory and bare engine times on this machine
 	$(BIN)/python bench/first_call.py
+
+bench-callers: $(READY) ## many callers on scripted models: cost, kills, stops, overload, restarts, leaks: 20 minutes
+	$(BIN)/python bench/many_callers/control_plane.py
+	$(BIN)/python bench/many_callers/node_kills.py
+	$(BIN)/python bench/many_callers/node_stops.py
+	$(BIN)/python bench/many_callers/stalled_node.py
+	$(BIN)/python bench/many_callers/overload.py
+	$(BIN)/python bench/many_callers/rolling_restart.py
+	$(BIN)/python bench/many_callers/churn.py
+
+bench-stt: models ## Whisper's cut window against the stock one: time, word errors, loops
+	$(BIN)/python bench/stt_windows.py
 
 bench-duplex: models ## turn-taking on real audio, speculation on against off: about 30 minutes
 	$(BIN)/python bench/full_duplex.py
