@@ -1,9 +1,11 @@
 """The table of queues and their limits in docs/LLD.md says what the code does."""
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+from support.promql import exported
 
 from voice_contract.audio import SAMPLE_RATE_HZ
 from voice_inference.placement.model import Limits
@@ -19,10 +21,12 @@ from voice_orchestrator.runtime.inference_outbox import CALLER_SOUND_MS_MAX, CON
 from voice_orchestrator.runtime.mailbox import MAILBOX_EVENTS_MAX
 from voice_orchestrator.runtime.output_buffer import HELD_SAMPLES_MAX
 from voice_orchestrator.runtime.send_pump import CONTROL_EVENTS_MAX
+from voice_orchestrator.runtime.session_runtime import SessionRuntime
 from voice_orchestrator.session.history import HISTORY_ENTRIES_MAX
 from voice_orchestrator.session.runs import SEGMENTS_AHEAD_MAX
 from voice_orchestrator.traces.otlp import QUEUE_SPANS_MAX
 
+QUEUES_READ = set(re.findall(r'\("(\w+_(?:events|messages|ms))", ', inspect.getsource(SessionRuntime.reading)))
 LLD = Path(__file__).resolve().parents[3] / "docs" / "LLD.md"
 
 LIMITS = {
@@ -51,9 +55,14 @@ LIMITS = {
 
 def rows() -> dict[str, str]:
     """Limit by queue, as the table has them."""
+    return {row[0]: row[1] for row in table()}
+
+
+def table() -> list[list[str]]:
+    """Its rows without the head."""
     section = LLD.read_text(encoding="utf-8").split("### Queues and their limits")[1].split("###")[0]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line]
-    return {row[0]: row[1] for row in cells[2:]}
+    return cells[2:]
 
 
 @pytest.mark.parametrize("queue", LIMITS)
@@ -65,3 +74,17 @@ def test_a_limit_in_the_table_is_the_one_of_the_code(queue: str) -> None:
 def test_every_row_is_looked_after() -> None:
     elsewhere = {"node: pieces of a synthesis ahead of their consumer"}
     assert set(rows()) == set(LIMITS) | elsewhere
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: str(row[0]))
+def test_what_shows_a_queue_is_exported_and_looked_at(row: list[str]) -> None:
+    known = {*exported(), "voice_trace_spans_total"}
+    named = re.findall(r"`(voice_\w+)(?:{queue=\"(\w+)\"})?`", row[3])
+    assert named or row[3].startswith("none: ")
+    assert {metric for metric, _ in named} <= known
+    assert {queue for _, queue in named if queue} <= QUEUES_READ
+
+
+def test_every_queue_that_is_read_is_in_the_table() -> None:
+    told = " ".join(row[3] for row in table())
+    assert all(f'queue="{queue}"' in told for queue in QUEUES_READ)
