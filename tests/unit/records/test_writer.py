@@ -9,7 +9,7 @@ import pytest
 import structlog
 from support.eventually import eventually
 
-from voice_orchestrator.records.writer import RecordWriter
+from voice_orchestrator.records.writer import JOBS_WAITING_MAX, RecordWriter
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,18 @@ async def test_what_waits_is_bounded_but_an_end_is_always_taken() -> None:
     assert writer.offer(lambda: done.append("later"), 100)
     assert await writer.close(20)
     assert done == ["first True", "small", "fits", "end", "later"]
+
+
+async def test_no_more_pieces_of_work_wait_than_may_but_for_ends() -> None:
+    writer, go = RecordWriter(), threading.Event()
+    writer.post(lambda: go.wait(20))
+    await eventually(lambda: not writer.waiting_jobs)
+    assert [writer.offer(str, 0) for _ in range(JOBS_WAITING_MAX + 3)] == [True] * JOBS_WAITING_MAX + [False] * 3
+    assert writer.post(str)
+    go.set()
+    await eventually(lambda: not writer.waiting_jobs)
+    assert writer.offer(str, 0)
+    assert await writer.close(20)
 
 
 async def test_a_defect_costs_one_job_and_is_logged_without_what_people_said(logged: list[Any]) -> None:

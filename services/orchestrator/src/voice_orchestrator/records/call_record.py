@@ -57,7 +57,7 @@ class CallRecord:
         self._closing: Future[ClosedRecord] | None = None
         self.journal = RecordJournal(header, self.flush, self._journal_overflowed)
         """The session's JournalSink."""
-        if not writer.post(files.open):
+        if not writer.offer(files.open, 0):
             self._lose(Part.RECORDING)
             self._lose(Part.JOURNAL)
 

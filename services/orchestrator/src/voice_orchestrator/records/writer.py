@@ -1,7 +1,7 @@
 """The one thread of a process that writes the records of all its calls, so that no disk can hold up a call.
 
-Work is handed over without waiting and done in order. What waits is bounded in bytes; the opening and the end of a
-call are always taken, of which there are two per call.
+Work is handed over without waiting and done in order. What waits is bounded in bytes and in number; only the end of a
+call is always taken, of which there is one for every call that was begun.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ import structlog
 
 WAITING_BYTES_MAX: Final = 32 << 20
 """Sound and lines of all calls that wait for the disk: ten seconds of fifty calls."""
+
+JOBS_WAITING_MAX: Final = 2_000
+"""Pieces of work that wait. A call has one for every second, and three more."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +43,16 @@ class RecordWriter:
         """Sound and lines that wait for the disk."""
         return self._offered_bytes - self._done_bytes
 
+    @property
+    def waiting_jobs(self) -> int:
+        """Pieces of work nobody has begun."""
+        return self._jobs.qsize()
+
     def offer(self, job: Callable[[], object], size_bytes: int) -> bool:
         """Has `job` done, which holds `size_bytes`; False when too much waits already."""
         with self._handing:
-            if self._stopping or self.waiting_bytes + size_bytes > self._waiting_bytes_max:
+            full = self.waiting_bytes + size_bytes > self._waiting_bytes_max or self.waiting_jobs >= JOBS_WAITING_MAX
+            if self._stopping or full:
                 return False
             self._put(job, size_bytes)
             return True
