@@ -29,7 +29,7 @@ from voice_operations.security import ClientSecurity
 from voice_orchestrator.edges.edge_client import OrchestratorUnreachableError, edge_client
 from voice_orchestrator.runtime.ports import EdgeGoneError
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 2
 """So few that their records reach the disk as fast as they come: what waits for it is no leak."""
 
 SEATS: Final = 2_000

