@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench bench-callers bench-stt bench-duplex clean compose-test fuzz fuzz-night sim sim-night
+.PHONY: help setup models demo test test-unit check format contract bench bench-first-call bench-callers bench-stt bench-duplex clean compose-test fuzz fuzz-night sim sim-night
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,7 +75,10 @@ format: $(READY) ## rewrite the sources in the house format
 contract: $(READY) ## regenerate the code of the contract from proto/
 	$(BIN)/python tools/generate_contract.py
 
-bench: models ## latency, start-up, memory and bare engine times on this machine
+bench: models ## how fast it answers, every figure beside its bar: about 6 minutes
+	$(BIN)/python bench/fast.py
+
+bench-first-call: models ## latency of every stage, start-up, memory and bare engine times: about 4 minutes
 	$(BIN)/python bench/first_call.py
 
 bench-callers: $(READY) ## many callers on scripted models: cost, kills, stops, overload, restarts, leaks: 20 minutes

@@ -1,4 +1,4 @@
-"""`make bench`: what a turn costs on this machine, from real calls over human speech.
+"""`make bench-first-call`: what a turn costs on this machine, from real calls over human speech.
 
 Prints, all from one run: cold and warm start of the node, memory of both processes, voice-to-voice latency measured in
 the samples of the recordings with its stages, and every engine call's bare time (the same input, the same adapter, in
