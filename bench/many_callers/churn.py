@@ -39,10 +39,8 @@ WARM_SESSIONS: Final = 300
 SLOPE_FROM: Final = 1_000
 SAMPLE_EVERY: Final = 100
 FRAMES: Final = 3
-REST_S: Final = 60.0
-"""At most, until everything of the last sessions is gone."""
-
-STEADY_S: Final = 8.0
+STEADY_SHARE: Final = 0.15
+"""Of the rest: nothing that changes any more for so long is what there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +107,9 @@ def left_now(on: Stand) -> Left:
     return Left(tasks=on.tasks(), files=usage.files, threads=usage.threads)
 
 
-async def at_rest(on: Stand, wanted: Left | None) -> Left:
+async def at_rest(on: Stand, wanted: Left | None, rest_s: float) -> Left:
     """What is left once that is `wanted`, or does not change any more."""
-    deadline_s = time.monotonic() + REST_S
+    deadline_s = time.monotonic() + rest_s
     steady_since_s, last = time.monotonic(), left_now(on)
     while time.monotonic() < deadline_s:
         await asyncio.sleep(0.2)
@@ -120,7 +118,7 @@ async def at_rest(on: Stand, wanted: Left | None) -> Left:
             return now
         if now != last:
             steady_since_s, last = time.monotonic(), now
-        elif wanted is None and time.monotonic() - steady_since_s > STEADY_S:
+        elif wanted is None and time.monotonic() - steady_since_s > STEADY_SHARE * rest_s:
             return now
     return last
 
@@ -130,11 +128,11 @@ async def bench(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found = Churn()
     with stand(folder, settings=NodeSettings(slots=SEATS), sessions=SEATS) as on:
         await churn(on, WARM_SESSIONS, found)
-        before = await at_rest(on, None)
+        before = await at_rest(on, None, options.rest)
         began_s = time.monotonic()
         await churn(on, max(0, options.sessions - WARM_SESSIONS), found)
         took_s = time.monotonic() - began_s
-        after = await at_rest(on, before)
+        after = await at_rest(on, before, options.rest)
     kib = slope([(done, rss) for done, rss in found.memory if done >= min(SLOPE_FROM, options.sessions / 2)]) / 1_024
     print(f"\n{found.done} sessions, {options.sessions / took_s:.0f} a second (load of the machine {load_now():.1f})")
     row("calls that did not go as they should", f"{sum(found.failed.values())}", "0")
@@ -159,6 +157,7 @@ def main() -> None:
     """Runs everything and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--rest", type=float, default=60.0, help="seconds at most until all of the last ones is gone")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="voice-agent-bench-") as name:

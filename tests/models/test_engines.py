@@ -236,7 +236,7 @@ def llm() -> Iterator[LlamaCpp]:
 
     asyncio.run(start())
     yield engine
-    engine.lane.close()
+    asyncio.run(engine.close())
 
 
 def request(*said: str, max_tokens: int = 24, stop: tuple[str, ...] = ()) -> LlmRequest:

@@ -8,7 +8,7 @@ from support.eventually import WAIT_S, eventually
 from support.fake_vad import BROKEN, FakeVad, window
 from support.gate import Gate
 
-from voice_inference.vad_lane import WINDOWS_WAITING_MAX, VadLane
+from voice_inference.vad_lane import FEW_SESSIONS, WINDOWS_WAITING_MAX, VadLane
 
 
 class Listener:
@@ -68,6 +68,46 @@ async def test_one_window_of_every_session_that_has_any_is_scored_together(lane:
     assert engine.batches == [[0.1, 0.3], [0.2]]
     assert (first.scores, second.scores, silent.scores) == ([(0, 0.1), (4, 0.2)], [(0, 0.3)], [])
     assert lane.depth == 0
+
+
+async def test_windows_of_many_sessions_that_come_one_after_the_other_are_scored_together(engine: FakeVad) -> None:
+    lane = VadLane(engine, asyncio.get_running_loop(), join_s=0.3)
+    sessions = [Listener(lane) for _ in range(FEW_SESSIONS + 1)]
+    for session in sessions:
+        session.stream.submit(0, window(0.5))
+    for session in sessions:
+        await session.heard(1)
+    assert engine.batches == [[0.5] * len(sessions)]
+    assert await asyncio.to_thread(lane.close, WAIT_S)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_only_a_window_among_many_sessions_waits_for_others(engine: FakeVad, more: int) -> None:
+    lane = VadLane(engine, asyncio.get_running_loop(), join_s=10 * WAIT_S)
+    sessions = [Listener(lane) for _ in range(FEW_SESSIONS + more)]
+    sessions[0].stream.submit(0, window(0.5))
+    if not more:
+        await sessions[0].heard(1)
+    assert await asyncio.to_thread(lane.close, WAIT_S), "a lane that is closed waits for nobody"
+    assert len(engine.batches) == 1 - more
+
+
+async def test_a_session_that_fails_over_its_score_does_not_harm_the_others(lane: VadLane, engine: FakeVad) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    mistake = ValueError("mistake")
+
+    def fail(start_samples: int, probability: float) -> None:
+        raise mistake
+
+    failing, other = lane.open(fail, errors.append), Listener(lane)
+    gate = await hold(lane, engine)
+    failing.submit(0, window(0.1))
+    other.stream.submit(0, window(0.2))
+    gate.open()
+    await other.heard(1)
+    assert engine.batches == [[0.1, 0.2]]
+    assert errors == [mistake]
 
 
 async def test_every_session_keeps_its_own_state(lane: VadLane, engine: FakeVad) -> None:

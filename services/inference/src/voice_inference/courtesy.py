@@ -35,7 +35,12 @@ class Courtesy:
                 self._changed.notify_all()
 
     def step_aside(self, cancel: CancelToken) -> None:
-        """Waits while there is urgent work, at most STEP_ASIDE_S_MAX; raises Cancelled when cancelled by then."""
+        """Waits while there is urgent work, at most STEP_ASIDE_S_MAX; raises Cancelled at once when cancelled."""
+        cancel.on_cancel(self._look_again)
         with self._changed:
             self._changed.wait_for(lambda: not self._urgent or cancel.cancelled, timeout=STEP_ASIDE_S_MAX)
         cancel.raise_if_cancelled()
+
+    def _look_again(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

@@ -1,13 +1,15 @@
 """Voice activity detection for all sessions: one thread, one batched call per tick.
 
-Sessions submit windows; the worker takes one window of every session that has any and scores them together. A session
-that is more than half a second behind loses its oldest windows, which is counted: old sound is not worth judging.
+Sessions submit windows; the worker takes one window of every session that has any and scores them together. Windows of
+many sessions come at any moment, so with many it waits a little for others to join. A session that is more than half a
+second behind loses its oldest windows, which is counted: old sound is not worth judging.
 """
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,12 @@ from voice_inference.engines.base import FloatSamples, VadEngine
 
 WINDOWS_WAITING_MAX: Final = 16
 """Windows of 32 ms one session may have waiting: about half a second."""
+
+FEW_SESSIONS: Final = 8
+"""So many sessions wait for nobody: a window is due every 4 ms or less often, and few would join."""
+
+JOIN_S: Final = 0.004
+"""How long the first window waits for others when there are more sessions: an eighth of what it lasts."""
 
 QUIET: Final = 0.2
 """Speech probability below which a window counts as silence."""
@@ -55,14 +63,17 @@ class VadStream:
 
 
 class VadLane:
-    """The worker thread over all streams."""
+    """The worker thread over all streams. `join_s`: how long a window waits for those of others, with many sessions."""
 
-    def __init__(self, engine: VadEngine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: VadEngine, loop: asyncio.AbstractEventLoop, *, join_s: float = JOIN_S) -> None:
         self.engine = engine
+        self._join_s = join_s
         self._loop = loop
         self._wakeup = threading.Condition()
         self._streams: list[VadStream] = []
         self._closed = False
+        self._closing = threading.Event()
+        self._idle = False
         self._thread = threading.Thread(target=self._work, name="lane-vad", daemon=True)
         self._thread.start()
 
@@ -87,7 +98,9 @@ class VadLane:
                 stream.waiting.popleft()
                 stream.dropped_windows += 1
             stream.waiting.append((start_samples, window))
-            self._wakeup.notify()
+            if self._idle:
+                self._idle = False
+                self._wakeup.notify()
 
     def remove(self, stream: VadStream) -> None:
         """See VadStream.close."""
@@ -101,6 +114,7 @@ class VadLane:
         """Ends the worker; whether it ended within `timeout_s`."""
         with self._wakeup:
             self._closed = True
+            self._closing.set()
             self._wakeup.notify_all()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -109,11 +123,18 @@ class VadLane:
         while True:
             with self._wakeup:
                 while not self._closed and not any(stream.waiting for stream in self._streams):
+                    self._idle = True
                     self._wakeup.wait()
+                self._idle = False
+                many = len(self._streams) > FEW_SESSIONS
+            if many:
+                self._closing.wait(self._join_s)
+            with self._wakeup:
                 if self._closed:
                     return
                 batch = [(stream, *stream.waiting.popleft()) for stream in self._streams if stream.waiting]
-            self._score(batch)
+            if batch:
+                self._score(batch)
 
     def _score(self, batch: list[tuple[VadStream, int, FloatSamples]]) -> None:
         try:
@@ -121,21 +142,31 @@ class VadLane:
                 np.stack([window for _, _, window in batch]), [stream.state for stream, _, _ in batch]
             )
         except Exception as error:
-            for stream, _, _ in batch:
-                if not stream.closed:
-                    self._post(stream.failed, error)
+            self._post([(stream, partial(stream.failed, error)) for stream, _, _ in batch])
             return
-        for (stream, start_samples, _), probability, state in zip(batch, probabilities, states, strict=True):
+        told: list[tuple[VadStream, Callable[[], None]]] = []
+        for (stream, start_samples, _), probability, state in zip(batch, probabilities.tolist(), states, strict=True):
             stream.quiet_windows = stream.quiet_windows + 1 if probability < QUIET else 0
             stream.state = state
             if stream.quiet_windows >= FORGET_AFTER_WINDOWS:
                 stream.state, stream.quiet_windows = self.engine.new_state(), 0
-            if not stream.closed:
-                self._post(stream.scored, start_samples, float(probability))
+            told.append((stream, partial(stream.scored, start_samples, probability)))
+        self._post(told)
 
-    def _post(self, callback: Callable[..., None], *args: object) -> None:
+    def _post(self, told: list[tuple[VadStream, Callable[[], None]]]) -> None:
+        """Tells the sessions of a batch, with one wake-up of the event loop."""
         try:
-            self._loop.call_soon_threadsafe(callback, *args)
+            self._loop.call_soon_threadsafe(self._tell, told)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
+
+    def _tell(self, told: list[tuple[VadStream, Callable[[], None]]]) -> None:
+        for stream, tell in told:
+            if stream.closed:
+                continue
+            try:
+                tell()
+            except Exception as error:
+                # One session's mistake, which the loop reports as it would if it had called it; the others are told.
+                self._loop.call_exception_handler({"message": "a session failed over a VAD score", "exception": error})

@@ -19,6 +19,7 @@ from voice_inference.placement.model import load_placement
 from voice_inference.placement.resolve import resolve
 from voice_inference.server.node import Node
 from voice_operations.command_line import EXIT_INTERRUPTED
+from voice_operations.native_memory import limit_arenas
 from voice_operations.operator_error import OperatorError
 from voice_operations.security import ServerSecurity
 from voice_operations.security_options import server_security_options
@@ -50,6 +51,7 @@ def serve(
     security: ServerSecurity,
 ) -> None:
     """Load the models and serve sessions until SIGTERM or Ctrl-C; a second one ends at once."""
+    limit_arenas(1)
     if exit_with_parent:
         _exit_with_parent()
     # kill -USR1 shows what every thread is doing.

@@ -65,7 +65,7 @@ ENGINES: Final[Mapping[tuple[Stage, str], EngineEntry]] = {
         library="llama_cpp",
         install="pip install llama-cpp-python",
         embedded=True,
-        options=frozenset({"context_tokens", "repeat_penalty"}),
+        options=frozenset({"context_tokens", "repeat_penalty", "concurrency", "cache_tokens"}),
     ),
     (Stage.LLM, "ollama"): EngineEntry(
         library="ollama",
@@ -169,4 +169,6 @@ def make_llm(spec: EngineSpec, courtesy: Courtesy) -> LlmEngine:
         context_tokens=int(spec.option("context_tokens", 2048)),
         repeat_penalty=float(spec.option("repeat_penalty", 1.1)),
         courtesy=courtesy,
+        concurrency=int(spec.option("concurrency", 4)),
+        cache_tokens=int(spec.option("cache_tokens", 0)),
     )

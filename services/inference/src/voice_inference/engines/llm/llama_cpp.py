@@ -1,39 +1,35 @@
 """llama.cpp in this process: the embedded language model.
 
-One context with one sequence: requests are served one after the other by one thread, and the cache holds the prompt of
-the last one, so that turns of one session share their beginning. Long prompts are evaluated in small pieces between
-which a cancel is noticed.
+One context with many sequences: the replies of several sessions are written together, a token of each in every step,
+and every session finds what it shares with its last turn, or with another session, in the cache.
 """
 
-import codecs
-import ctypes
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import llama_cpp
-from llama_cpp import Llama
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
-from voice_contract.messages import ChatMessage, ChatRole, EngineDescription, FinishReason
+from voice_contract.messages import ChatMessage, ChatRole, EngineDescription
 from voice_inference.clock import monotonic_s
 from voice_inference.courtesy import Courtesy
-from voice_inference.engines.base import CancelToken, LlmEnd, LlmItem, LlmRequest, LlmText
+from voice_inference.engines.base import CancelToken, LlmItem, LlmRequest
+from voice_inference.engines.llm.batched_writer import BatchedWriter, ReplySettings, WriteJob
+from voice_inference.engines.llm.item_stream import ItemStream
+from voice_inference.engines.llm.llama_context import LlamaContext, TokenRow
 from voice_inference.engines.llm.prompt_fit import fit_messages
-from voice_inference.engines.llm.stop_filter import StopFilter
-from voice_inference.lanes import JobTiming, Lane
+from voice_inference.engines.llm.sequence_table import SequenceTable, Trim
+from voice_inference.engines.llm.step_plan import STEP_TOKENS
 
-PREFILL_TOKENS: Final = 32
-"""Prompt tokens evaluated between two looks at the cancel: about 30 ms on two cores."""
+SEQUENCES_FOR_ONE_REPLY: Final = 4
+"""Conversations that may be kept for each reply written at a time; they cost nothing but the cells they hold."""
 
-LANE_QUEUE_MAX: Final = 32
-PRIME_DUE_S: Final = 30.0
+CONCURRENCY_MAX: Final = 64
+"""llama.cpp takes 256 sequences."""
 
-
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _log_nothing(level: int, text: bytes, user_data: ctypes.c_void_p) -> None:
-    """llama.cpp writes to stderr unless it is given somebody to tell."""
+END_TEXTS: Final = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>")
 
 
 class LlamaCpp:
@@ -49,19 +45,32 @@ class LlamaCpp:
         context_tokens: int,
         repeat_penalty: float,
         courtesy: Courtesy,
+        concurrency: int = 4,
+        cache_tokens: int = 0,
     ) -> None:
-        self._file, self._name, self._device = model_file, model, device
-        self._threads, self._context_tokens, self._repeat_penalty = threads, context_tokens, repeat_penalty
-        self._courtesy = courtesy
-        self._lane = Lane("llm", threads=1, queue_max=LANE_QUEUE_MAX, stage=Stage.LLM)
-        self._llama: Llama | None = None
+        """`context_tokens`: the longest prompt with its reply. `concurrency`: replies written at once. `cache_tokens`:
+        tokens kept for all sessions together, at least `context_tokens`; 0: twice as many as that.
+        """
+        if not 1 <= concurrency <= CONCURRENCY_MAX:
+            raise _failure(
+                f"llama-cpp writes 1 to {CONCURRENCY_MAX} replies at once, not {concurrency}: set concurrency"
+            )
+        self._file, self._name, self._device, self._threads = model_file, model, device, threads
+        self._context_tokens, self._concurrency = context_tokens, concurrency
+        self._cells = max(context_tokens, cache_tokens or 2 * context_tokens)
+        self._sequences = concurrency * SEQUENCES_FOR_ONE_REPLY
         self._formatter: Jinja2ChatFormatter | None = None
-        self._end_tokens: frozenset[int] = frozenset()
+        self._writer = BatchedWriter(
+            concurrency=concurrency,
+            table=SequenceTable(sequences=self._sequences, cells=self._cells),
+            repeat_penalty=repeat_penalty,
+            courtesy=courtesy,
+        )
 
     @property
-    def lane(self) -> Lane:
-        """Its one worker."""
-        return self._lane
+    def depth(self) -> int:
+        """Requests waiting."""
+        return self._writer.depth
 
     def describe(self) -> EngineDescription:
         """What it is."""
@@ -72,72 +81,122 @@ class LlamaCpp:
             device=self._device,
             precision="gguf",
             streaming=True,
-            concurrency=1,
+            concurrency=self._concurrency,
         )
 
     async def start(self) -> None:
-        """Loads the model and writes one token."""
-        await self._lane.run(self._load, deadline_s=monotonic_s(), cancel=CancelToken())
+        """Loads the model and evaluates a word."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[object] = loop.create_future()
 
-    def _load(self) -> None:
-        llama_cpp.llama_log_set(_log_nothing, ctypes.c_void_p(0))
-        try:
-            llama = Llama(
-                str(self._file),
-                n_ctx=self._context_tokens,
-                n_batch=256,
-                n_threads=self._threads,
-                n_threads_batch=self._threads,
-                n_gpu_layers=-1 if self._device.startswith("cuda") else 0,
-                verbose=False,
-            )
-        except (ValueError, RuntimeError) as error:
-            raise _failure(f"llama.cpp cannot load {self._file.name}: {error}") from error
-        template = llama.metadata.get("tokenizer.chat_template")
-        if template is None:
-            raise _failure(f"{self._file.name} has no chat template; choose an instruct model")
-        self._formatter = Jinja2ChatFormatter(template=template, eos_token="", bos_token="")
-        ends = {llama.token_eos()}
-        for text in (b"<|im_end|>", b"<|endoftext|>", b"<|eot_id|>"):
-            tokens = llama.tokenize(text, add_bos=False, special=True)
-            if len(tokens) == 1:
-                ends.add(tokens[0])
-        self._end_tokens = frozenset(ends)
-        self._llama = llama
-        hello = (ChatMessage(role=ChatRole.USER, text="Hello."),)
-        llama.eval(self._tokens(hello))
+        def settle(error: object) -> None:
+            if not done.done():
+                done.set_result(error)
+
+        def loaded(error: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, error)
+
+        self._writer.start(self._load, loaded)
+        error = await done
+        if isinstance(error, BaseException):
+            raise error
 
     def generate(self, request: LlmRequest, cancel: CancelToken) -> AsyncIterator[LlmItem]:
         """See LlmEngine.generate."""
-        timing = JobTiming()
-        return self._lane.stream(
-            lambda: self._write(request, cancel, timing), deadline_s=request.deadline_s, cancel=cancel, timing=timing
+        max_tokens = min(request.max_tokens, self._context_tokens // 2)
+        reply = ReplySettings(
+            max_tokens=max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            seed=request.seed,
+            stop=request.stop,
         )
+
+        def prompt(context: LlamaContext) -> list[int]:
+            room = self._context_tokens - max_tokens - 1
+            messages = fit_messages(request.messages, lambda kept: len(self._tokens(context, kept)), room)
+            return self._tokens(context, messages)[-room:]
+
+        return self._stream(request.session_id, prompt, reply, request.deadline_s, cancel)
 
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         """See LlmEngine.prime."""
-        del session_id
-        due_s = monotonic_s() + PRIME_DUE_S
-        await self._lane.run(
-            lambda: self._evaluate(self._tokens(messages, reply=False), cancel), deadline_s=due_s, cancel=cancel
-        )
+
+        def prompt(context: LlamaContext) -> list[int]:
+            return self._tokens(context, messages, reply=False)[: self._context_tokens]
+
+        async for _ in self._stream(session_id, prompt, None, monotonic_s(), cancel):
+            pass
 
     async def forget(self, session_id: str) -> None:
-        """The one sequence is overwritten by the next request; there is nothing to give back."""
+        """See LlmEngine.forget."""
+        self._writer.forget(session_id)
 
     async def close(self) -> None:
-        """Ends the worker; the model goes with the process."""
-        self._lane.close(timeout_s=0.5)
+        """Ends the thread, which gives the model back."""
+        await asyncio.to_thread(self._writer.close, 0.5)
 
-    # --- on the worker thread
+    async def _stream(
+        self,
+        session_id: str,
+        prompt: Callable[[LlamaContext], list[int]],
+        reply: ReplySettings | None,
+        deadline_s: float,
+        cancel: CancelToken,
+    ) -> AsyncIterator[LlmItem]:
+        """What the writer makes; a consumer that leaves early cancels the work."""
+        stream = ItemStream(self._writer.wake)
+        self._writer.submit(
+            WriteJob(
+                session_id=session_id,
+                prompt=prompt,
+                reply=reply,
+                deadline_s=deadline_s,
+                cancel=cancel,
+                stream=stream,
+            )
+        )
+        finished = False
+        try:
+            async for item in stream.read():
+                yield item
+            finished = True
+        finally:
+            if not finished:
+                cancel.cancel()
 
-    @property
-    def _model(self) -> Any:  # noqa: ANN401 - the library ships no types
-        if self._llama is None:
-            raise _failure("the model is not loaded")
-        return self._llama
+    # --- on the writer's thread
 
-    def _tokens(self, messages: tuple[ChatMessage, ...], *, reply: bool = True) -> list[int]:
+    def _load(self) -> tuple[LlamaContext, frozenset[int]]:
+        try:
+            context = LlamaContext(
+                self._file,
+                gpu=self._device.startswith("cuda"),
+                threads=self._threads,
+                cells=self._cells,
+                sequences=self._sequences,
+                rows=STEP_TOKENS + self._concurrency,
+                wanted=self._concurrency + 1,
+            )
+        except ValueError as error:
+            raise _failure(f"llama.cpp cannot load {self._file.name}: {error}") from error
+        template = context.chat_template()
+        if template is None:
+            context.close()
+            raise _failure(f"{self._file.name} has no chat template; choose an instruct model")
+        self._formatter = Jinja2ChatFormatter(template=template, eos_token="", bos_token="")
+        ends = {context.end_token()}
+        for text in END_TEXTS:
+            tokens = context.tokenize(text)
+            if len(tokens) == 1:
+                ends.add(tokens[0])
+        hello = self._tokens(context, (ChatMessage(role=ChatRole.USER, text="Hello."),))[:STEP_TOKENS]
+        context.evaluate([TokenRow(token, at, 0, wanted=at == 0) for at, token in enumerate(hello)])
+        context.change((Trim(0, 0),))
+        return context, frozenset(ends)
+
+    def _tokens(self, context: LlamaContext, messages: tuple[ChatMessage, ...], *, reply: bool = True) -> list[int]:
         """Tokens of the conversation in the model's own chat format, with the beginning of a reply when wanted."""
         formatter = self._formatter
         if formatter is None:
@@ -151,62 +210,7 @@ class LlamaCpp:
         prompt = formatter._environment.render(
             messages=chat, add_generation_prompt=reply, bos_token="", eos_token="", raise_exception=_raise_template
         )
-        return list(self._model.tokenize(prompt.encode(), add_bos=False, special=True))
-
-    def _evaluate(self, tokens: list[int], cancel: CancelToken) -> int:
-        """Brings the cache to hold `tokens`; gives how many of them it held already."""
-        llama = self._model
-        cached = 0
-        for held, wanted in zip(llama.input_ids[: llama.n_tokens], tokens, strict=False):
-            if held != wanted:
-                break
-            cached += 1
-        llama.n_tokens = cached
-        for at in range(cached, len(tokens), PREFILL_TOKENS):
-            cancel.raise_if_cancelled()
-            llama.eval(tokens[at : at + PREFILL_TOKENS])
-        return cached
-
-    def _write(self, request: LlmRequest, cancel: CancelToken, timing: JobTiming) -> Iterator[LlmItem]:
-        llama = self._model
-        room = self._context_tokens - request.max_tokens - 1
-        messages = fit_messages(request.messages, lambda kept: len(self._tokens(kept)), room)
-        prompt = self._tokens(messages)[-room:]
-        # The last token is left to `generate`, which needs to evaluate at least one before it samples.
-        cached = self._evaluate(prompt[:-1], cancel)
-        llama.set_seed(request.seed)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        stop = StopFilter(request.stop)
-        written = 0
-        reason = FinishReason.LENGTH
-        tokens = llama.generate(
-            prompt, temp=request.temperature, top_p=request.top_p, repeat_penalty=self._repeat_penalty
-        )
-        try:
-            for token in tokens:
-                self._courtesy.step_aside(cancel)
-                if token in self._end_tokens:
-                    reason = FinishReason.STOP
-                    break
-                written += 1
-                if text := stop.push(decoder.decode(llama.detokenize([token], prev_tokens=prompt[-1:]))):
-                    yield LlmText(text=text)
-                if stop.stopped:
-                    reason = FinishReason.STOP
-                    break
-                if written >= request.max_tokens:
-                    break
-        finally:
-            tokens.close()
-        if rest := stop.push(decoder.decode(b"", final=True)) + stop.finish():
-            yield LlmText(text=rest)
-        yield LlmEnd(
-            reason=reason,
-            prompt_tokens=len(prompt),
-            cached_tokens=cached,
-            generated_tokens=written,
-            queued_us=timing.began_at_us - timing.queued_at_us,
-        )
+        return context.tokenize(prompt)
 
 
 def _raise_template(message: str) -> None:

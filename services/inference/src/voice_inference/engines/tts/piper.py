@@ -37,6 +37,8 @@ class Piper:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # A plan of memory is kept for every length of text, and never fits: how long the speech gets is drawn anew.
+        options.enable_mem_pattern = False
         provider = "CUDAExecutionProvider" if device.startswith("cuda") else "CPUExecutionProvider"
         settings = json.loads((model_dir / f"{model}.onnx.json").read_text(encoding="utf-8"))
         network = with_durations(model_dir / f"{model}.onnx")
