@@ -1,4 +1,4 @@
-"""How much memory native libraries may spread over, for processes that run for months.
+"""The memory of native libraries, in processes that run for months: how far it may spread, and giving it back.
 
 glibc gives threads that allocate at the same time arenas of their own, eight per core. gRPC's threads free what another
 one allocated, so that every arena keeps holes of its own: 10 KiB more of resident memory for every call that came and
@@ -22,3 +22,10 @@ def limit_arenas(arenas: int) -> bool:
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and mallopt(M_ARENA_MAX, arenas) == 1
+
+
+def give_back_memory() -> None:
+    """Returns what is freed already to the system, where the allocator can; takes some milliseconds."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

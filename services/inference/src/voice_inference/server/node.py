@@ -35,6 +35,7 @@ from voice_inference.vad_lane import VadLane
 from voice_operations.addresses import parse_address
 from voice_operations.grpc_guard import GrpcGuard
 from voice_operations.http_guard import HttpGuard
+from voice_operations.native_memory import give_back_memory
 from voice_operations.operator_error import OperatorError
 from voice_operations.peer_metrics import PeerMetrics
 from voice_operations.security import ServerSecurity
@@ -153,6 +154,7 @@ class Node:
         lane.close()
         await llm.start()
         self._told(Stage.LLM, began_s)
+        await asyncio.to_thread(give_back_memory)  # loading takes more than what is loaded
         pipeline = Pipeline(
             vad=VadLane(vad, asyncio.get_running_loop()),
             stt=stt,
