@@ -133,7 +133,7 @@ def test_an_unknown_option_is_answered_with_the_known_ones() -> None:
     wanted = placement(llm={"options": {"context_tokens": 512, "context": 1}})
     assert refusal(wanted, FakeMachine()) == (
         Stage.LLM,
-        "engines.llm.options.context: unknown option; known: context_tokens, repeat_penalty",
+        "engines.llm.options.context: unknown option; known: cache_tokens, concurrency, context_tokens, repeat_penalty",
     )
     assert refusal(placement(tts={"options": {"speed": 2}}), FakeMachine()) == (
         Stage.TTS,
