@@ -81,7 +81,7 @@ bench: models ## how fast it answers, every figure beside its bar: about 6 minut
 bench-first-call: models ## latency of every stage, start-up, memory and bare engine times: about 4 minutes
 	$(BIN)/python bench/first_call.py
 
-bench-callers: $(READY) ## many callers on scripted models: cost, kills, stops, overload, restarts, leaks: 20 minutes
+bench-callers: $(READY) ## many callers on scripted models: cost, kills, stops, overload, restarts, leaks: half an hour
 	$(BIN)/python bench/many_callers/control_plane.py
 	$(BIN)/python bench/many_callers/node_kills.py
 	$(BIN)/python bench/many_callers/node_stops.py

@@ -25,7 +25,8 @@ from voice_inference.catalogue.store import ModelStore, default_cache_dir
 from voice_inference.cli.default_placement import default_placement
 from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import CancelToken, LlmEngine, LlmRequest, LlmText
-from voice_inference.engines.registry import ENGINES, EngineSpec, make_llm, make_stt, make_tts
+from voice_inference.engines.registry import EngineSpec, make_llm, make_stt, make_tts
+from voice_inference.placement.engine_spec import engine_spec
 from voice_inference.placement.machine import ThisMachine
 from voice_inference.placement.model import load_placement
 from voice_inference.placement.resolve import resolve
@@ -38,21 +39,7 @@ def specs() -> dict[Stage, EngineSpec]:
     """What the default placement says of every engine."""
     resolved = resolve(load_placement(default_placement()), ThisMachine())
     store = ModelStore(default_cache_dir())
-    return {
-        engine.stage: EngineSpec(
-            stage=engine.stage,
-            engine=engine.placed.engine,
-            model=engine.placed.model,
-            model_dir=store.verified_dir(engine.placed.model)
-            if ENGINES[engine.stage, engine.placed.engine].embedded
-            else None,
-            device=engine.device,
-            threads=engine.placed.threads,
-            precision=engine.placed.precision,
-            options=engine.placed.options,
-        )
-        for engine in resolved.engines
-    }
+    return {engine.stage: engine_spec(resolved, store, engine.stage) for engine in resolved.engines}
 
 
 def requests_of(folder: Path) -> list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]]:

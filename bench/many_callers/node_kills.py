@@ -22,10 +22,9 @@ import uvloop
 from many_callers.caller import Caller, Manner
 from many_callers.crowd import Crowd, crowd
 from many_callers.figures import percentile, row, spread_row, write
-from many_callers.outages import Outage, Resumed, sessions_on
+from many_callers.outages import Outage, Resumed, strike_busiest
 from many_callers.process_figures import load_now
 from many_callers.stand import START_S, NodeSettings, Program, Stand, stand
-from support.node_log import visits_of
 
 NODES: Final = 2
 PHASE_S: Final = 2.0
@@ -45,16 +44,11 @@ async def kill_nodes(on: Stand, callers: Crowd, kills: int, draw: random.Random)
     outages = []
     for _ in range(kills):
         await asyncio.sleep(SEEN_S + draw.uniform(0.0, PHASE_S))
-        visits = [visits_of(on.log_of(node)) for node in on.nodes]
-        now_s = time.monotonic()
-        found = [sessions_on(visits, number, now_s) for number in range(len(on.nodes))]
-        victim = max(range(len(on.nodes)), key=lambda number: len(found[number]))
-        at_s = time.monotonic()
-        on.nodes[victim].signal(signal.SIGKILL)
-        outages.append(Outage(at_s=at_s, sessions=found[victim]))
-        on.nodes[victim].kill()
-        on.nodes[victim].start()
-        await ready(on.nodes[victim])
+        victim, outage = strike_busiest(on, signal.SIGKILL)
+        outages.append(outage)
+        victim.kill()
+        victim.start()
+        await ready(victim)
         if not callers.running:
             break
     return outages

@@ -13,7 +13,6 @@ import random
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +22,9 @@ import uvloop
 from many_callers.caller import Caller, Manner
 from many_callers.crowd import Crowd, crowd
 from many_callers.figures import percentile, row, spread_row, write
-from many_callers.outages import Outage, Resumed, sessions_on
+from many_callers.outages import Outage, Resumed, strike_busiest
 from many_callers.process_figures import load_now
 from many_callers.stand import NodeSettings, Stand, stand
-from support.node_log import visits_of
 
 NODES: Final = 2
 STOPPED_S: Final = 5.0
@@ -43,15 +41,10 @@ async def stop_nodes(on: Stand, callers: Crowd, stops: int, draw: random.Random)
     outages = []
     for _ in range(stops):
         await asyncio.sleep(SEEN_S + draw.uniform(0.0, PHASE_S))
-        visits = [visits_of(on.log_of(node)) for node in on.nodes]
-        at_s = time.monotonic()
-        found = [sessions_on(visits, number, at_s) for number in range(len(on.nodes))]
-        victim = max(range(len(on.nodes)), key=lambda number: len(found[number]))
-        at_s = time.monotonic()
-        on.nodes[victim].signal(signal.SIGSTOP)
-        outages.append(Outage(at_s=at_s, sessions=found[victim]))
+        victim, outage = strike_busiest(on, signal.SIGSTOP)
+        outages.append(outage)
         await asyncio.sleep(STOPPED_S)
-        on.nodes[victim].signal(signal.SIGCONT)
+        victim.signal(signal.SIGCONT)
         if not callers.running:
             break
     return outages

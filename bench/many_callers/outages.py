@@ -1,11 +1,14 @@
 """What callers notice when an inference node goes: whose session was on it, and how their turns went on."""
 
+import signal
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from many_callers.caller import Caller, Spoken
-from support.node_log import Visit
+from many_callers.stand import Program, Stand
+from support.node_log import Visit, visits_of
 
 from voice_contract.audio import SAMPLE_RATE_HZ
 
@@ -109,3 +112,14 @@ def sessions_on(visits: Sequence[Iterable[Visit]], node: int, at_s: float) -> fr
             if visit.began_s <= at_s and not gone and visit.began_s >= newest.get(visit.session_id, (0.0, 0))[0]:
                 newest[visit.session_id] = (visit.began_s, number)
     return frozenset(session for session, (_, number) in newest.items() if number == node)
+
+
+def strike_busiest(on: Stand, number: signal.Signals) -> tuple[Program, Outage]:
+    """Sends the signal to the node that has the most sessions; gives it, and what happened to whom."""
+    visits = [visits_of(on.log_of(node)) for node in on.nodes]
+    now_s = time.monotonic()
+    found = [sessions_on(visits, index, now_s) for index in range(len(on.nodes))]
+    busiest = max(range(len(on.nodes)), key=lambda index: len(found[index]))
+    at_s = time.monotonic()
+    on.nodes[busiest].signal(number)
+    return on.nodes[busiest], Outage(at_s=at_s, sessions=found[busiest])

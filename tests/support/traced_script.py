@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from support.session_script import Script
+from support.session_script import SPECULATIVE, Script, policy
 
 from voice_orchestrator.traces.session_traces import SessionTraces
 from voice_orchestrator.traces.spans import Span
@@ -50,3 +50,40 @@ def one(trace: Span, name: str) -> Span:
 
 def times(span: Span) -> tuple[int, int]:
     return span.start_ms, span.end_ms
+
+
+def asked() -> Script:
+    """The caller spoke from 940 to 1,800 ms; the words are known at 2,150 ms and the turn is over at 2,300."""
+    script = Script().open()
+    script.after(1_000).start_speaking()
+    script.wait(1_000)
+    script.stop_speaking()
+    script.after(150).transcribed("Are you open today?")
+    script.wait(150)
+    return script
+
+
+def answered() -> Script:
+    """And the reply begins to be heard at 2,570 ms."""
+    script = asked()
+    script.after(70).write("Yes")
+    script.after(40).write(", of course we are.", end=True)
+    script.after(110).sound(0)
+    script.after(30).synthesise(0)
+    script.after(20).start(0)
+    return script
+
+
+def heard() -> Script:
+    """To its end, at 3,570 ms."""
+    return answered().after(1_000).finish()
+
+
+def speculated() -> Script:
+    """A reply is begun at the first pause, at 2,150 ms."""
+    script = Script(policy(turn_taking=SPECULATIVE)).open()
+    script.after(1_000).start_speaking()
+    script.wait(1_000)
+    script.stop_speaking()
+    script.after(150).transcribed("Are you open today?")
+    return script

@@ -26,7 +26,7 @@ from support.call_records import (
 from support.eventually import eventually
 from support.session_journal import long_call
 
-from voice_orchestrator.records import call_record
+from voice_orchestrator.records import call_record, writer
 from voice_orchestrator.records.call_record import WAITING_BYTES_MAX
 from voice_orchestrator.records.entry import CALLER_ID_CHARS_MAX, Part, RecordState, read_entry
 from voice_orchestrator.records.limits import MIB
@@ -66,6 +66,24 @@ class Stalled:
 
     async def __aexit__(self, *_: object) -> None:
         self._go.set()
+
+
+async def test_a_call_that_could_not_be_begun_adds_nothing_to_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "JOBS_WAITING_MAX", 3)
+    async with open_store(tmp_path) as store:
+        async with Stalled(store):
+            kept = [store.open_call(header(), None) for _ in range(6)]
+            assert [record.cut for record in kept[:3]] == [{}] * 3
+            waiting = store._writer.waiting_jobs
+            for record in kept[3:]:
+                assert record.cut == dict.fromkeys((Part.RECORDING, Part.JOURNAL), CutReason.WRITER_BEHIND)
+                closed = await record.close(None, None)
+                assert (closed.finished, closed.folder) == (False, None)
+            assert store._writer.waiting_jobs == waiting
+        for record in kept[:3]:
+            assert (await record.close(None, None)).finished
 
 
 async def test_a_call_is_a_folder_with_everything_in_it(tmp_path: Path) -> None:

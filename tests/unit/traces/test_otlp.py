@@ -224,7 +224,7 @@ def test_without_the_packages_a_person_is_told_what_to_install(monkeypatch: pyte
         open_exporter(endpoint, "1.2.3", lambda outcome, spans: None)
     (line,) = error.value.problems
     assert line == (
-        "--traces needs OpenTelemetry (opentelemetry is not installed): pip install 'voice-orchestrator[traces]'"
+        "--traces needs OpenTelemetry (opentelemetry is not installed): pip install -r requirements/traces.txt"
     )
 
 

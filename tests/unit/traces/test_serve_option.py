@@ -66,4 +66,4 @@ main()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50)
     assert (done.returncode, done.stdout) == (EXIT_ERROR, "")
     (line,) = done.stderr.splitlines()
-    assert "pip install 'voice-orchestrator[traces]'" in line
+    assert "pip install -r requirements/traces.txt" in line

@@ -15,6 +15,7 @@ from voice_inference.engines.registry import (
     make_tts,
     make_vad,
 )
+from voice_inference.placement.engine_spec import engine_spec
 from voice_inference.placement.resolve import ResolvedPlacement
 
 
@@ -61,17 +62,5 @@ class EngineParts:
         return ENGINES[stage, engine.placed.engine].embedded and engine.device == "cpu"
 
     def _spec(self, stage: Stage, threads: int | None = None) -> EngineSpec:
-        engine = self.resolved.engine(stage)
-        placed = engine.placed
-        embedded = ENGINES[stage, placed.engine].embedded
-        spec = EngineSpec(
-            stage=stage,
-            engine=placed.engine,
-            model=placed.model,
-            model_dir=self.store.verified_dir(placed.model) if embedded else None,
-            device=engine.device,
-            threads=placed.threads,
-            precision=placed.precision,
-            options=placed.options,
-        )
+        spec = engine_spec(self.resolved, self.store, stage)
         return spec if threads is None else replace(spec, threads=threads)

@@ -16,7 +16,6 @@ from voice_inference.clock import monotonic_s
 from voice_inference.courtesy import Courtesy
 from voice_inference.engines.base import CancelToken, EndOfTurnEngine, SttEngine, TtsEngine, VadEngine
 from voice_inference.engines.registry import (
-    ENGINES,
     EngineSpec,
     make_end_of_turn,
     make_llm,
@@ -25,6 +24,7 @@ from voice_inference.engines.registry import (
     make_vad,
 )
 from voice_inference.lanes import Lane
+from voice_inference.placement.engine_spec import engine_spec
 from voice_inference.placement.resolve import ResolvedPlacement
 from voice_inference.server.abilities import missing_abilities
 from voice_inference.server.http import HttpFace
@@ -186,19 +186,7 @@ class Node:
         self._say(f"{stage.value}: {placed.engine} {placed.model} ready after {perf_counter() - began_s:.2f} s")
 
     def _spec(self, stage: Stage) -> EngineSpec:
-        engine = self._resolved.engine(stage)
-        placed = engine.placed
-        embedded = ENGINES[stage, placed.engine].embedded
-        return EngineSpec(
-            stage=stage,
-            engine=placed.engine,
-            model=placed.model,
-            model_dir=self._store.verified_dir(placed.model) if embedded else None,
-            device=engine.device,
-            threads=placed.threads,
-            precision=placed.precision,
-            options=placed.options,
-        )
+        return engine_spec(self._resolved, self._store, stage)
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -57,7 +57,8 @@ class CallRecord:
         self._closing: Future[ClosedRecord] | None = None
         self.journal = RecordJournal(header, self.flush, self._journal_overflowed)
         """The session's JournalSink."""
-        if not writer.offer(files.open, 0):
+        self._begun = writer.offer(files.open, 0)
+        if not self._begun:
             self._lose(Part.RECORDING)
             self._lose(Part.JOURNAL)
 
@@ -142,7 +143,8 @@ class CallRecord:
             closing: Future[ClosedRecord] = Future()
             self._closing = closing
             lines = self.journal.take()
-            if not self._writer.post(partial(_finish, closing, self._files, sound, lines, finish)):
+            # A call that was never begun has no end either: ends are no more than calls that were taken.
+            if not self._begun or not self._writer.post(partial(_finish, closing, self._files, sound, lines, finish)):
                 closing.set_result(self._unfinished())
         try:
             async with asyncio.timeout(CLOSE_DEADLINE_S):

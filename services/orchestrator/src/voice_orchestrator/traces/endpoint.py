@@ -8,7 +8,7 @@ from voice_operations.addresses import Address, parse_address
 from voice_operations.operator_error import OperatorError
 from voice_orchestrator.traces.spans import TraceSink
 
-REMEDY: Final = "pip install 'voice-orchestrator[traces]'"
+REMEDY: Final = "pip install -r requirements/traces.txt"
 
 CountSpans = Callable[[str, int], None]
 """Is told what became of how many spans, from any thread: EXPORTED, REFUSED or DROPPED."""
