@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 SOURCES := proto/src/voice_contract services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup models demo test test-unit check format contract bench bench-first-call bench-callers bench-stt bench-duplex clean compose-test fuzz fuzz-night sim sim-night
+.PHONY: help setup models demo test test-unit check format contract bench bench-first-call bench-callers bench-stt bench-end-of-turn bench-duplex clean compose-test fuzz fuzz-night sim sim-night
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,6 +89,9 @@ bench-callers: $(READY) ## many callers on scripted models: cost, kills, stops, 
 	$(BIN)/python bench/many_callers/overload.py
 	$(BIN)/python bench/many_callers/rolling_restart.py
 	$(BIN)/python bench/many_callers/churn.py
+
+bench-end-of-turn: models ## what tells an end from a pause, and what waiting for it costs: two minutes
+	$(BIN)/python bench/end_of_turn.py
 
 bench-stt: models ## Whisper's cut window against the stock one: time, word errors, loops
 	$(BIN)/python bench/stt_windows.py

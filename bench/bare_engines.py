@@ -23,7 +23,7 @@ from voice_contract.failures import Stage
 from voice_contract.messages import ChatMessage, ChatRole
 from voice_inference.catalogue.store import ModelStore, default_cache_dir
 from voice_inference.cli.default_placement import default_placement
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.engines.base import CancelToken, LlmEngine, LlmRequest, LlmText
 from voice_inference.engines.registry import EngineSpec, make_llm, make_stt, make_tts
 from voice_inference.placement.engine_spec import engine_spec
@@ -71,7 +71,7 @@ def requests_of(folder: Path) -> list[tuple[dict[str, Any], dict[str, Any], dict
 async def main() -> None:
     """Makes the calls and prints their times."""
     placed = specs()
-    stt, tts, llm = make_stt(placed[Stage.STT]), make_tts(placed[Stage.TTS]), make_llm(placed[Stage.LLM], Courtesy())
+    stt, tts, llm = make_stt(placed[Stage.STT]), make_tts(placed[Stage.TTS]), make_llm(placed[Stage.LLM], CoreTurns(2))
     stt.warm_up()
     tts.warm_up()
     await llm.start()

@@ -1,4 +1,4 @@
-"""Final transcripts with the node's own window against the stock window of 30 s, on a few clips."""
+"""Final transcripts as the node makes them against stock Whisper with its window of 30 s, on a few clips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,10 @@ from stt_windows import TIME_RATIO_MAX, Pair, hear, measure, row_of
 from voice_contract.failures import Stage
 from voice_inference.bench.engine_parts import EngineParts
 from voice_inference.engines.stt.faster_whisper import FasterWhisper
-from voice_inference.engines.stt.whisper_window import FULL_WINDOW_S, WINDOWS_S
 
 
 def measure_pairs(parts: EngineParts, speech: Path, clips: int) -> list[Pair]:
-    """The first `clips` clips of the folder, with both windows."""
+    """The first `clips` clips of the folder, both ways."""
     placed = parts.resolved.engine(Stage.STT).placed
     folder = parts.store.verified_dir(placed.model)
     stock, cut = (
@@ -25,9 +24,9 @@ def measure_pairs(parts: EngineParts, speech: Path, clips: int) -> list[Pair]:
             device="cpu",
             threads=placed.threads,
             precision=placed.precision,
-            windows_s=sizes_s,
+            stock=as_it_comes,
         )
-        for sizes_s in ((FULL_WINDOW_S,), WINDOWS_S)
+        for as_it_comes in (True, False)
     )
     chosen = load_utterances(speech)[:clips]
     for engine in (stock, cut):

@@ -48,9 +48,10 @@ RUN_S: Final = 120.0
 class Session:
     """One caller's sound, cut into windows as it comes."""
 
-    def __init__(self, stream: VadStream, sound: FloatSamples, at: int, window: int) -> None:
+    def __init__(self, stream: VadStream, sound: FloatSamples, at: int, begun: int, window: int) -> None:
+        """From sample `at` of `sound`; `begun` samples of the first window are there already."""
         self._stream, self._sound, self._window = stream, sound, window
-        self._at = at
+        self._at = at + begun
         self._next = at
 
     def frame(self) -> None:
@@ -85,12 +86,14 @@ async def measure(sessions: int, seconds: float) -> dict[str, float]:
         nonlocal failed
         failed += 1
 
+    # Callers began at any time: their frames lie anywhere in the 20 ms of each other's, and their windows in the 32 ms.
+    random = np.random.default_rng(1)
+    phases_s = random.uniform(0.0, FRAME_S, sessions)
+    begun = random.integers(0, engine.window_samples, sessions).tolist()
     talking = [
-        Session(lane.open(take, fail), sound, index * 3_571 % len(sound), engine.window_samples)
+        Session(lane.open(take, fail), sound, index * 3_571 % len(sound), begun[index], engine.window_samples)
         for index in range(sessions)
     ]
-    # Frames of different callers begin anywhere in the 20 ms of each other's.
-    phases_s = np.random.default_rng(1).uniform(0.0, FRAME_S, sessions)
     order = sorted(range(sessions), key=lambda index: phases_s[index])
     lane_began_s, began_s = thread_cpu_s("lane-vad"), time.monotonic()
     for tick in range(round(seconds / FRAME_S)):

@@ -115,7 +115,7 @@ def test_the_live_view_shows_words_phases_and_the_waterfall(node: RunningNode, t
 def test_a_caller_who_interrupts_is_heard(node: RunningNode, tmp_path: Path) -> None:
     done = run(
         "voice-orchestrator", "call", str(ORDER), str(SPEECH / "cmd_whats_the_weather_like_in_new_york.wav"),
-        "--profile=dental_receptionist", f"--inference={node.grpc}", f"--out={tmp_path}", "--json", "--overlap=1.0",
+        "--profile=dental_receptionist", f"--inference={node.grpc}", f"--out={tmp_path}", "--json", "--overlap=0.3",
     )  # fmt: skip
     report = json.loads(done.out)
     assert done.code == 0

@@ -62,7 +62,7 @@ def test_a_truncated_wav(tmp_path: Path) -> None:
 def test_a_model_that_was_never_pulled(tmp_path: Path) -> None:
     done = run("voice-inference", "serve", "--grpc=127.0.0.1:0", "--http=127.0.0.1:0", f"--cache={tmp_path}")
     assert done.code == 1
-    assert "voice-inference models pull whisper-base" in done.err
+    assert "voice-inference models pull smollm2-135m-instruct-q4_1" in done.err
     assert "Traceback" not in done.err
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import soundfile
 from voice_contract.failures import FailureReason, VoiceAgentError
 from voice_contract.messages import ChatMessage, ChatRole, FinishReason, ToolDeclaration, VadSettings
 from voice_inference.catalogue.store import ModelStore, default_cache_dir
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.engines.base import (
     Cancelled,
     CancelToken,
@@ -27,7 +27,8 @@ from voice_inference.engines.base import (
     TtsEnd,
 )
 from voice_inference.engines.llm.llama_cpp import LlamaCpp
-from voice_inference.engines.stt.faster_whisper import FasterWhisper
+from voice_inference.engines.stt.faster_whisper import TEXTS_REMEMBERED, FasterWhisper
+from voice_inference.engines.stt.word_decoder import SpecialTokens, Tokens
 from voice_inference.engines.tts.piper import Piper
 from voice_inference.engines.vad.silero import SileroVad, bundled_model
 from voice_inference.server.speech_segmenter import SpeechSegmenter
@@ -131,6 +132,66 @@ def test_a_language_whisper_does_not_know_is_refused(stt: FasterWhisper) -> None
         stt.transcribe(sound_of(SPOKEN[0]), "tlh", CancelToken())
 
 
+@pytest.mark.parametrize("clip", [clip for clip in SPOKEN if clip["seconds"] > 3][:3], ids=lambda clip: clip["file"])
+def test_what_was_heard_before_the_end_changes_no_words(stt: FasterWhisper, clip: dict[str, Any]) -> None:
+    sound = sound_of(clip)
+    plain = stt.transcribe(sound, "en-US", CancelToken())
+    before = stt.transcribe(sound[:-8_000], "en-US", CancelToken())
+    assert len(words(before.text)) > 3
+    found = stt.transcribe(sound, "en-US", CancelToken(), before.text)
+    assert words(found.text) == words(plain.text)
+    # What is wrong to the first word is as good as nothing.
+    other = stt.transcribe(sound_of(SPOKEN[0])[:16_000], "en-US", CancelToken())
+    assert words(stt.transcribe(sound, "en-US", CancelToken(), other.text).text) == words(plain.text)
+
+
+class ToldListener:
+    """Implements Listener: writes what it is told to, and keeps the drafts it is given."""
+
+    multilingual = False
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.drafts: list[tuple[int, ...]] = []
+
+    def cuts(self, samples: int) -> bool:
+        return False
+
+    def hear(
+        self, samples: FloatSamples, special: SpecialTokens, limit: int, cancel: CancelToken, draft: Sequence[int] = ()
+    ) -> Tokens:
+        self.drafts.append(tuple(draft))
+        return Tokens(ids=self.ids, log_probability=-0.1, no_speech=0.0)
+
+    def hear_in_full(self, samples: FloatSamples, special: SpecialTokens, limit: int, cancel: CancelToken) -> Tokens:
+        return self.hear(samples, special, limit, cancel)
+
+
+def test_the_tokens_of_the_last_texts_are_remembered_and_no_more(
+    stt: FasterWhisper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = ToldListener()
+    monkeypatch.setattr(stt, "_listener", listener)
+    monkeypatch.setattr(stt, "_written", {})
+
+    def hear(text: str, expected: str) -> tuple[int, ...]:
+        """Has `text` heard; the draft that came of `expected`."""
+        listener.ids = stt._vocabulary.encode(f" {text}", add_special_tokens=False).ids
+        assert stt.transcribe(np.zeros(16_000, dtype=np.float32), "en", CancelToken(), expected).text == text
+        return listener.drafts[-1]
+
+    assert hear("first", "nobody said this") == ()
+    first = tuple(listener.ids)
+    for number in range(TEXTS_REMEMBERED - 2):
+        hear(f"number {number}", "")
+    assert hear("last", "first") == first
+    hear("first", "")  # again, and so not the oldest any more
+    hear("one more", "")
+    assert len(stt._written) == TEXTS_REMEMBERED
+    assert hear("another", "number 0") == ()
+    assert hear("another", "first") == first
+
+
 # --- voice activity
 
 
@@ -228,7 +289,7 @@ def llm() -> Iterator[LlamaCpp]:
         threads=2,
         context_tokens=2_048,
         repeat_penalty=1.1,
-        courtesy=Courtesy(),
+        turns=CoreTurns(2),
     )
 
     async def start() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from voice_inference.catalogue.store import ModelStore, default_cache_dir
 from voice_inference.engines.base import CancelToken, IntSamples, TtsEnd
-from voice_inference.engines.tts import piper
+from voice_inference.engines.tts import voice_graph
 from voice_inference.engines.tts.piper import Piper
 
 pytestmark = pytest.mark.models
@@ -94,7 +94,7 @@ def test_faster_speech_has_earlier_ends(tts: Piper) -> None:
 
 
 def test_a_voice_that_does_not_tell_is_estimated_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(piper, "with_durations", lambda path: None)
+    monkeypatch.setattr(voice_graph, "_durations_name", lambda network: None)
     silent = voice()
     assert not silent.describe().word_times
     sound, ends = speak(silent, SENTENCES[0])

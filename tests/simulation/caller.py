@@ -102,6 +102,9 @@ class Caller(Stage):
         """The speech is over, which shows later."""
         if not self._speaking:
             return
+        # Most pauses are noticed before they are certain; some of those are none.
+        noticed_ms = self.rng.randrange(120)
+        self._later(noticed_ms, self._falter, self.now_ms + self.rng.choice((-300, noticed_ms)))
         if self._happens(self.nature.edge_sound_stops):
             self._later(1_000, self._sound_is_lost, self.now_ms)
         else:
@@ -109,6 +112,10 @@ class Caller(Stage):
         if self.faulty:
             pause = self.rng.random() < self.nature.inner_pause
             self._later(self.rng.randrange(135, 900 if pause else self.nature.caller_patience_ms + 900), self._act)
+
+    def _falter(self, until_ms: int) -> None:
+        if self._speaking and self.policy.turn_taking.detection is not Detection.PUSH_TO_TALK:
+            self.step(e.SpeechFaltered(at_ms=self.now_ms, offset_samples=max(0, until_ms) * 16))
 
     def _sound_is_lost(self, spoken_until_ms: int) -> None:
         if self._speaking:
@@ -149,9 +156,11 @@ class Caller(Stage):
                     e.ReplyText(at_ms=at_ms, run_id=run_id - 2, text="late. "),
                     e.ToolReturned(at_ms=at_ms, call_id=rng.randrange(3), result="stray"),
                     e.SpeechEnded(at_ms=at_ms, offset_samples=at_ms * 16, spoken_at_ms=at_ms),
+                    e.SpeechFaltered(at_ms=at_ms, offset_samples=at_ms * 16),
                     e.EndOfTurnScored(
                         at_ms=at_ms, utterance_id=turn_id, revision=index, probability=0.5, timing=NO_COST
                     ),
+                    e.WordsScored(at_ms=at_ms, utterance_id=turn_id, revision=index, probability=0.5, timing=NO_COST),
                     self._words(turn_id, index, m.TranscribeKind.FINAL, "stray words"),
                     e.CallOpened(at_ms=at_ms, listens=True, speaks=True),
                     e.InferenceReady(at_ms=at_ms, scores_end_of_turn=True)

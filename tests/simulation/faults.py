@@ -157,8 +157,8 @@ FAULTS: Final = (
     Fault(
         "a transcript that came is still waited for",
         "transcripts",
-        "        transcription_deadline_ms=None,\n    )\n    judge_words(step, turn, text",
-        "    )\n    judge_words(step, turn, text",
+        "transcribed_at_ms=step.now_ms, transcription_deadline_ms=None)\n    judge_words(step, turn, text",
+        "transcribed_at_ms=step.now_ms)\n    judge_words(step, turn, text",
     ),
     Fault(
         "shown words flap",

@@ -79,8 +79,9 @@ class Ear(StereoRecording):
         self._runs: dict[int, int] = {}
 
     def expect(self, run_id: int) -> None:
-        """Sound of a run is on its way."""
-        self._runs[run_id % len(SOUNDS)] = run_id
+        """Sound of a run is on its way. What comes late of an older one is not to be heard, and stands for none."""
+        part = run_id % len(SOUNDS)
+        self._runs[part] = max(run_id, self._runs.get(part, 0))
         self._heard.setdefault(run_id, 0)
 
     def heard(self, run_id: int) -> int:

@@ -34,6 +34,7 @@ class Node(Edge):
         self._node_on: dict[type[Any], Callable[[Any, int], None]] = {
             m.Transcribe: self._transcribe,
             m.ScoreEndOfTurn: self._score,
+            m.ScoreWords: self._score_words,
             m.Generate: self._generate,
             m.Synthesize: self._synthesize,
             m.CancelRun: lambda _, run_id: self._cancelled.add(run_id),
@@ -52,7 +53,8 @@ class Node(Edge):
             reason = FailureReason.INFERENCE_LOST
             self.step(e.InferenceLost(at_ms=self.now_ms, reason=reason, detail="refused"))
         else:
-            self.step(e.InferenceReady(at_ms=self.now_ms, scores_end_of_turn=self.rng.random() < 0.7))
+            sound, words = self.rng.random() < 0.7, self.rng.random() < 0.7
+            self.step(e.InferenceReady(at_ms=self.now_ms, scores_end_of_turn=sound, scores_words=words))
 
     def _to_node(self, command: c.ToInference) -> None:
         answer = self._node_on.get(type(command.message))
@@ -102,6 +104,17 @@ class Node(Edge):
 
     def _scored(self, turn_id: int, revision: int, probability: float) -> e.SessionEvent:
         return e.EndOfTurnScored(
+            at_ms=self.now_ms, utterance_id=turn_id, revision=revision, probability=probability, timing=NO_COST
+        )
+
+    def _score_words(self, request: m.ScoreWords, run_id: int) -> None:
+        del run_id
+        if not self._happens(self.nature.node_fails):
+            probability = self.rng.choice((0.02, 0.15, 0.4, 0.6))
+            self._answer(self._latency(), self._words_scored, 0, request.utterance_id, request.revision, probability)
+
+    def _words_scored(self, turn_id: int, revision: int, probability: float) -> e.SessionEvent:
+        return e.WordsScored(
             at_ms=self.now_ms, utterance_id=turn_id, revision=revision, probability=probability, timing=NO_COST
         )
 

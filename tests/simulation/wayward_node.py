@@ -68,7 +68,9 @@ class WaywardStream(ScriptedStream):
         self._asked: dict[int, m.Generate] = {}
         self._calls: dict[int, int] = {}
         self._spoken: dict[int, int] = {}
-        self.ready = m.SessionReady(scores_end_of_turn=chance.rng.random() < 0.7)
+        self.ready = m.SessionReady(
+            scores_end_of_turn=chance.rng.random() < 0.7, scores_words=chance.rng.random() < 0.7
+        )
 
     async def send(self, payload: m.Payload, run_id: int = 0) -> None:
         """See InferenceStream."""
@@ -77,6 +79,8 @@ class WaywardStream(ScriptedStream):
         await super().send(payload, run_id)
         if isinstance(payload, m.ScoreEndOfTurn):
             self._start(self._score(payload))
+        elif isinstance(payload, m.ScoreWords):
+            self._start(self._score_words(payload))
 
     def _fails(self, stage: Stage, run_id: int, utterance_id: int = 0) -> bool:
         """Whether a piece of work fails, or never answers; the failure is told."""
@@ -103,6 +107,17 @@ class WaywardStream(ScriptedStream):
             timing=m.WorkTiming(),
         )
         self.say(scored)
+
+    async def _score_words(self, request: m.ScoreWords) -> None:
+        await self._chance.latency()
+        if not self._chance.happens(self._chance.nature.node_fails):
+            scored = m.WordsScored(
+                utterance_id=request.utterance_id,
+                revision=request.revision,
+                probability=self._chance.rng.choice((0.02, 0.15, 0.4, 0.6)),
+                timing=m.WorkTiming(),
+            )
+            self.say(scored)
 
     async def _transcribe(self, request: m.Transcribe) -> None:
         await self._chance.latency()

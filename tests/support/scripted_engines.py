@@ -56,6 +56,8 @@ class ScriptedStt:
     gate: threading.Event = field(default_factory=threading.Event)
     began: threading.Event = field(default_factory=threading.Event)
     heard: list[int] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    """What each transcription that was heard to its end was told to expect."""
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -66,10 +68,11 @@ class ScriptedStt:
     def warm_up(self) -> None:
         pass
 
-    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken) -> SttResult:
+    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken, expected: str = "") -> SttResult:
         self.began.set()
         wait_for(self.gate, cancel)
         self.heard.append(len(samples))
+        self.expected.append(expected)
         if self.error is not None:
             raise self.error
         return SttResult(text=self.text, mean_log_probability=-0.2, no_speech_probability=0.25)
@@ -118,10 +121,20 @@ class ScriptedLlm:
     primed: int = 0
     forgotten: list[str] = field(default_factory=list)
     stopped: int = 0
+    scores: bool = True
+    finished: float = 0.6
+    scored: list[str] = field(default_factory=list)
+    score_error: Exception | None = None
 
     def describe(self) -> EngineDescription:
         return EngineDescription(
-            stage=Stage.LLM, engine="scripted", model="parrot", device="cpu", streaming=True, tools=True
+            stage=Stage.LLM,
+            engine="scripted",
+            model="parrot",
+            device="cpu",
+            streaming=True,
+            tools=True,
+            scores_words=self.scores,
         )
 
     async def start(self) -> None:
@@ -140,7 +153,7 @@ class ScriptedLlm:
                     yield LlmText(text=word)
                 if not self.endless:
                     break
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
             for tool in wanted:
                 yield tool
         finally:
@@ -155,6 +168,12 @@ class ScriptedLlm:
 
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         self.primed += 1
+
+    async def score_words(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> float:
+        self.scored.append(messages[-1].text)
+        if self.score_error is not None:
+            raise self.score_error
+        return self.finished
 
     async def forget(self, session_id: str) -> None:
         self.forgotten.append(session_id)

@@ -25,7 +25,7 @@ from support.scripted_engines import LoudnessVad, ScriptedEndOfTurn
 from support.telling_engines import TellingLlm, TellingStt, TellingTts
 
 from voice_contract.failures import Stage
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.lanes import Lane
 from voice_inference.server.metrics import NodeMetrics
 from voice_inference.server.pipeline import EndOfTurnStage, Pipeline
@@ -102,7 +102,7 @@ def make_pipeline(options: argparse.Namespace) -> Pipeline:
         llm=TellingLlm(sentences=options.sentences, token_ms=options.token_ms),
         tts=TellingTts(word_ms=options.word_ms, speed=options.tts_speed),
         tts_lane=Lane("tts", threads=TTS_THREADS, queue_max=QUEUE_MAX, stage=Stage.TTS),
-        courtesy=Courtesy(),
+        turns=CoreTurns(2),
         metrics=NodeMetrics(),
         end_of_turn=EndOfTurnStage(
             engine=scorer, lane=Lane("end_of_turn", threads=1, queue_max=QUEUE_MAX, stage=Stage.END_OF_TURN)

@@ -11,7 +11,7 @@ from support.scripted_engines import LoudnessVad, ScriptedEndOfTurn, ScriptedLlm
 from voice_contract import messages as m
 from voice_contract.failures import Stage
 from voice_contract.messages import Event, Payload, SessionConfigure, VadSettings
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.engines.base import VadEngine
 from voice_inference.lanes import Lane
 from voice_inference.server.metrics import NodeMetrics
@@ -68,7 +68,7 @@ async def served_node(
         llm=llm,
         tts=tts,
         tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
-        courtesy=Courtesy(),
+        turns=CoreTurns(2),
         metrics=metrics,
         end_of_turn=EndOfTurnStage(engine=end_of_turn, lane=score_lane) if scores else None,
     )

@@ -22,7 +22,12 @@ def header(session_policy: SessionPolicy) -> JournalHeader:
 
 def long_call() -> Script:
     """Greeted, answered, paused and resumed, interrupted, a voice that breaks, a node that is lost, hung up."""
-    script = Script(policy(greeting="Good morning.", turn_taking=TurnTakingPolicy(partial_interval_ms=400)))
+    script = Script(
+        policy(
+            greeting="Good morning.",
+            turn_taking=TurnTakingPolicy(min_delay_ms=500, max_delay_ms=500, partial_interval_ms=400),
+        )
+    )
     script.open()
     script.sound(0)
     script.synthesise(0)

@@ -22,12 +22,14 @@ from voice_orchestrator.session.state import SessionState, initial_state
 M = TypeVar("M")
 
 NO_COST = WorkTiming()
-QUIET_TURNS = TurnTakingPolicy(partial_interval_ms=0, preemptive_generation=False)
+QUIET_TURNS = TurnTakingPolicy(min_delay_ms=500, max_delay_ms=500, partial_interval_ms=0, preemptive_generation=False)
 PLAIN_INTERRUPTIONS = InterruptionPolicy(echo_guard_ms=0)
 
 
 def policy(**changes: Any) -> SessionPolicy:
-    """A policy without greeting, partials, speculation and echo guard: a script says only what it is about."""
+    """A policy without greeting, partials, speculation and echo guard, for which every pause of half a second ends a
+    turn: a script says only what it is about.
+    """
     defaults: dict[str, Any] = {
         "system_text": "Be brief.",
         "turn_taking": QUIET_TURNS,
@@ -90,10 +92,12 @@ class Script:
 
     # --- what happens often
 
-    def open(self, *, listens: bool = True, speaks: bool = True, scores: bool = False) -> "Script":
+    def open(
+        self, *, listens: bool = True, speaks: bool = True, scores: bool = False, scores_words: bool = False
+    ) -> "Script":
         """The call is open and the node is ready."""
         self.do(e.CallOpened, listens=listens, speaks=speaks)
-        self.do(e.InferenceReady, scores_end_of_turn=scores)
+        self.do(e.InferenceReady, scores_end_of_turn=scores, scores_words=scores_words)
         return self
 
     def start_speaking(self) -> tuple[c.Command, ...]:
@@ -105,6 +109,10 @@ class Script:
         """VAD hears that the caller fell silent 200 ms ago."""
         spoken = max(0, self.now_ms - 200)
         return self.do(e.SpeechEnded, offset_samples=spoken * SAMPLES_PER_MS, spoken_at_ms=spoken)
+
+    def falter(self) -> tuple[c.Command, ...]:
+        """VAD is not sure any more that the caller speaks."""
+        return self.do(e.SpeechFaltered, offset_samples=self.now_ms * SAMPLES_PER_MS)
 
     def transcribed(
         self, text: str, *, log_probability: float = -0.2, no_speech: float = 0.1, final: bool = True
@@ -129,6 +137,18 @@ class Script:
         assert turn is not None, "no turn is open"
         return self.do(
             e.EndOfTurnScored,
+            utterance_id=turn.id,
+            revision=turn.final_revision,
+            probability=probability,
+            timing=NO_COST,
+        )
+
+    def words_score(self, probability: float) -> tuple[c.Command, ...]:
+        """The words of the pause are judged."""
+        turn = self.state.turn
+        assert turn is not None, "no turn is open"
+        return self.do(
+            e.WordsScored,
             utterance_id=turn.id,
             revision=turn.final_revision,
             probability=probability,
@@ -274,7 +294,7 @@ def names(commands: tuple[c.Command, ...]) -> list[str]:
 
 
 SILENT_RECOVERY = RecoveryLines(stt_failed="", no_words="", llm_failed="")
-SPECULATIVE = TurnTakingPolicy(partial_interval_ms=0)
+SPECULATIVE = TurnTakingPolicy(min_delay_ms=500, max_delay_ms=500, partial_interval_ms=0)
 SLOTS = ToolPolicy(
     declarations=(ToolDeclaration(name="slots", description="Free appointments of a day.", parameters_schema="{}"),)
 )

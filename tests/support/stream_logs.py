@@ -213,12 +213,14 @@ def good_session() -> Script:
     """A node that hears, transcribes twice, scores, writes, speaks two segments and has a run cancelled."""
     w = Writer()
     w.sent(m.SessionConfigure(caller_format=WIDE, agent_format=WIDE, language="en", voice="", vad=None))
-    w.came(m.SessionReady(scores_end_of_turn=True))
+    w.came(m.SessionReady(scores_end_of_turn=True, scores_words=True))
     for at in range(50):
         w.sent(m.Audio(pcm=bytes(2 * FRAME), offset_samples=at * FRAME))
         w.passes(FRAME_S)
         if at == 20:
             w.came(m.SpeechStarted(start_offset_samples=5_000, detected_offset_samples=6_000))
+        if at == 43:
+            w.came(m.SpeechFaltered(detected_offset_samples=13_500))
         if at == 45:
             w.came(m.SpeechEnded(end_offset_samples=13_000, detected_offset_samples=14_000))
     for revision in (1, 2):
@@ -238,6 +240,10 @@ def good_session() -> Script:
     w.sent(m.ScoreEndOfTurn(utterance_id=1, revision=1, start_offset_samples=0, end_offset_samples=16_000))
     w.passes(0.1)
     w.came(m.EndOfTurnScored(utterance_id=1, revision=1, probability=0.5, timing=m.WorkTiming()))
+    hello = m.ChatMessage(role=m.ChatRole.USER, text="hello")
+    w.sent(m.ScoreWords(utterance_id=1, revision=2, messages=(hello,)))
+    w.passes(0.1)
+    w.came(m.WordsScored(utterance_id=1, revision=2, probability=0.5, timing=m.WorkTiming()))
     w.sent(m.Generate(messages=(), max_tokens=5, temperature=0.0, top_p=1.0), 1)
     for text in ("Yes, ", "we are."):
         w.came(m.Transcript(speaker=Speaker.AGENT, kind=TranscriptKind.DELTA, text=text), 1)

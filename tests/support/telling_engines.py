@@ -59,12 +59,16 @@ class TellingStt:
     def warm_up(self) -> None:
         pass
 
-    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken) -> SttResult:
+    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken, expected: str = "") -> SttResult:
         cancel.raise_if_cancelled()
         heard = told_in(np.round(samples * FULL_SCALE).astype(np.int16))
         turns = dict.fromkeys(told.number for told in heard if told.samples >= TURN_SAMPLES_MIN)
         text = " and ".join(f"turn {turn}" for turn in turns)
         return SttResult(text=f"This is {text}." if text else "", mean_log_probability=-0.1, no_speech_probability=0.05)
+
+
+WHOLE_SENTENCE = 0.6
+"""What a model gives whole sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,9 @@ class TellingLlm:
     token_ms: float
 
     def describe(self) -> EngineDescription:
-        return EngineDescription(stage=Stage.LLM, engine="scripted", model="clerk", device="cpu", streaming=True)
+        return EngineDescription(
+            stage=Stage.LLM, engine="scripted", model="clerk", device="cpu", streaming=True, scores_words=True
+        )
 
     async def start(self) -> None:
         pass
@@ -103,6 +109,9 @@ class TellingLlm:
 
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         pass
+
+    async def score_words(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> float:
+        return WHOLE_SENTENCE
 
     async def forget(self, session_id: str) -> None:
         pass

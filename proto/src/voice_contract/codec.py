@@ -197,6 +197,7 @@ def encode_description(value: m.NodeDescription) -> describe_pb2.DescribeRespons
                 concurrency=engine.concurrency,
                 voices=engine.voices,
                 tools=engine.tools,
+                scores_words=engine.scores_words,
             )
             for engine in value.engines
         ],
@@ -221,6 +222,7 @@ def decode_description(message: describe_pb2.DescribeResponse) -> m.NodeDescript
                 concurrency=engine.concurrency,
                 voices=tuple(engine.voices),
                 tools=engine.tools,
+                scores_words=engine.scores_words,
             )
             for engine in message.engines
         )

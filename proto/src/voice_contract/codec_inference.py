@@ -149,6 +149,36 @@ def _scored(value: speech_pb2.EndOfTurnScored) -> m.EndOfTurnScored:
     )
 
 
+def _score_words_to_pb(value: m.ScoreWords) -> generation_pb2.ScoreWords:
+    return generation_pb2.ScoreWords(
+        utterance_id=value.utterance_id, revision=value.revision, messages=_chat_to_pb(value.messages)
+    )
+
+
+def _score_words(value: generation_pb2.ScoreWords) -> m.ScoreWords:
+    require(value.utterance_id >= 1, "score_words.utterance_id: counts from 1")
+    require(value.revision >= 1, "score_words.revision: counts from 1")
+    return m.ScoreWords(utterance_id=value.utterance_id, revision=value.revision, messages=_chat(value.messages))
+
+
+def _words_scored_to_pb(value: m.WordsScored) -> generation_pb2.WordsScored:
+    return generation_pb2.WordsScored(
+        utterance_id=value.utterance_id,
+        revision=value.revision,
+        probability=value.probability,
+        timing=timing_to_pb(value.timing),
+    )
+
+
+def _words_scored(value: generation_pb2.WordsScored) -> m.WordsScored:
+    return m.WordsScored(
+        utterance_id=value.utterance_id,
+        revision=value.revision,
+        probability=number_in(value.probability, 0, 1, "words_scored.probability"),
+        timing=timing_from_pb(value.timing),
+    )
+
+
 def _tools_to_pb(values: tuple[m.ToolDeclaration, ...]) -> list[generation_pb2.ToolDeclaration]:
     return [
         generation_pb2.ToolDeclaration(
@@ -282,8 +312,8 @@ INFERENCE_ARMS: Final[dict[type, Arm]] = {
     m.SessionConfigure: ("session_configure", _configure_to_pb, _configure),
     m.SessionReady: (
         "session_ready",
-        lambda v: speech_pb2.SessionReady(scores_end_of_turn=v.scores_end_of_turn),
-        lambda v: m.SessionReady(scores_end_of_turn=v.scores_end_of_turn),
+        lambda v: speech_pb2.SessionReady(scores_end_of_turn=v.scores_end_of_turn, scores_words=v.scores_words),
+        lambda v: m.SessionReady(scores_end_of_turn=v.scores_end_of_turn, scores_words=v.scores_words),
     ),
     m.SpeechStarted: ("speech_started", _speech_started_to_pb, _speech_started),
     m.SpeechEnded: ("speech_ended", _speech_ended_to_pb, _speech_ended),
@@ -312,5 +342,12 @@ INFERENCE_ARMS: Final[dict[type, Arm]] = {
         lambda v: generation_pb2.ToolRequested(call_index=v.call_index, name=v.name, arguments=v.arguments),
         _tool_requested,
     ),
+    m.SpeechFaltered: (
+        "speech_faltered",
+        lambda v: speech_pb2.SpeechFaltered(detected_offset_samples=v.detected_offset_samples),
+        lambda v: m.SpeechFaltered(detected_offset_samples=v.detected_offset_samples),
+    ),
+    m.ScoreWords: ("score_words", _score_words_to_pb, _score_words),
+    m.WordsScored: ("words_scored", _words_scored_to_pb, _words_scored),
 }
 """Every payload that only the inference stream carries."""

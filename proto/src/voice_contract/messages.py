@@ -7,6 +7,8 @@ to and from bytes-on-the-wire messages and refuses what breaks the contract.
 
 from dataclasses import dataclass
 
+from voice_contract.descriptions import EngineDescription as EngineDescription
+from voice_contract.descriptions import NodeDescription as NodeDescription
 from voice_contract.enums import AudioEncoding as AudioEncoding
 from voice_contract.enums import BargeInCause as BargeInCause
 from voice_contract.enums import BargeInOutcome as BargeInOutcome
@@ -18,7 +20,7 @@ from voice_contract.enums import Speaker as Speaker
 from voice_contract.enums import SpeculationOutcome as SpeculationOutcome
 from voice_contract.enums import TranscribeKind as TranscribeKind
 from voice_contract.enums import TranscriptKind as TranscriptKind
-from voice_contract.failures import Failure, Stage
+from voice_contract.failures import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +245,7 @@ class SessionReady:
     """The node took the session."""
 
     scores_end_of_turn: bool = False
+    scores_words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +261,13 @@ class SpeechEnded:
     """The caller paused or stopped."""
 
     end_offset_samples: int
+    detected_offset_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechFaltered:
+    """The caller's speech became faint: it may be about to end, or go on."""
+
     detected_offset_samples: int
 
 
@@ -308,6 +318,25 @@ class ChatMessage:
     tool_call_id: str = ""
     tool_name: str = ""
     tool_arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreWords:
+    """Judge from the words of a turn, which the last of `messages` holds, whether the caller has finished."""
+
+    utterance_id: int
+    revision: int
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsScored:
+    """That a sentence of the caller's ends with the words so far, 0 to 1."""
+
+    utterance_id: int
+    revision: int
+    probability: float
+    timing: WorkTiming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -431,6 +460,9 @@ InferenceControl = (
     | ScoreEndOfTurn
     | EndOfTurnScored
     | ToolRequested
+    | SpeechFaltered
+    | ScoreWords
+    | WordsScored
 )
 Payload = Audio | Transcript | Heartbeat | Failure | EdgeControl | InferenceControl
 
@@ -444,34 +476,3 @@ class Event:
     sender_monotonic_us: int
     payload: Payload
     run_id: int = 0
-
-
-# --- Describe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineDescription:
-    """One engine of an inference node."""
-
-    stage: Stage
-    engine: str
-    model: str
-    device: str
-    precision: str = ""
-    languages: tuple[str, ...] = ()
-    streaming: bool = False
-    word_times: bool = False
-    concurrency: int = 1
-    voices: tuple[str, ...] = ()
-    tools: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeDescription:
-    """What an inference node can do and how much room it has."""
-
-    version: str
-    ready: bool
-    engines: tuple[EngineDescription, ...]
-    session_slots: int
-    free_session_slots: int

@@ -56,6 +56,9 @@ ALLOWED_SENDER: Final[dict[type[m.Payload], frozenset[Peer]]] = {
     m.ScoreEndOfTurn: frozenset({Peer.ORCHESTRATOR_TO_INFERENCE}),
     m.EndOfTurnScored: frozenset({Peer.INFERENCE}),
     m.ToolRequested: frozenset({Peer.INFERENCE}),
+    m.SpeechFaltered: frozenset({Peer.INFERENCE}),
+    m.ScoreWords: frozenset({Peer.ORCHESTRATOR_TO_INFERENCE}),
+    m.WordsScored: frozenset({Peer.INFERENCE}),
 }
 """For each payload, the peers that may send it."""
 

@@ -116,14 +116,14 @@ def test_a_name_like_none_is_answered_with_all_of_them(store: ModelStore) -> Non
 def test_the_bundled_model_is_verified_where_its_library_is_installed(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     folder = store.verified_dir("silero-vad")
-    assert sha256((folder / "silero_vad.onnx").read_bytes()) == SILERO_VAD.files[0].sha256
+    assert sha256((folder / "silero_vad_16k_sequence.onnx").read_bytes()) == SILERO_VAD.files[0].sha256
     assert tmp_path not in folder.parents
 
 
 def test_a_bundled_model_with_wrong_bytes_is_mended_by_its_package(tmp_path: Path) -> None:
     changed = replace(SILERO_VAD, files=(replace(SILERO_VAD.files[0], sha256=sha256(b"something else")),))
     (problem,) = refusal(ModelStore(tmp_path, catalogue_of(changed)), "silero-vad")
-    assert "silero_vad.onnx is corrupt, " in problem
+    assert "silero_vad_16k_sequence.onnx is corrupt, " in problem
     assert problem.endswith("; run `pip install --force-reinstall --no-deps silero-vad==6.2.3`")
 
 

@@ -118,6 +118,12 @@ BREACHES: dict[str, tuple[Spoil, set[str]]] = {
     "a partial answer": (answer_as_partial, {"transcripts"}),
     "an answer about more": (answer_beyond_what_was_asked, {"transcripts"}),
     "an answer that was superseded": (answer_in_the_wrong_order, {"superseded"}),
+    "speech that falters before it began": (
+        lambda script: script.change(m.SpeechFaltered, detected_offset_samples=4_000),
+        {"speech"},
+    ),
+    "a score of words twice": (lambda script: script.again(m.WordsScored), {"scores"}),
+    "a score of other words": (lambda script: script.change(m.WordsScored, revision=1), {"scores"}),
     "a score twice": (lambda script: script.again(m.EndOfTurnScored), {"scores"}),
     "a score of nothing": (lambda script: script.change(m.EndOfTurnScored, revision=3), {"scores"}),
     "text after its end": (write_on, {"generation"}),

@@ -21,7 +21,7 @@ from voice_contract.sequencing import EventSequencer, SequenceGuard
 
 
 @pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: str(kind.__name__))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(data=st.data())
 def test_every_payload_survives_the_wire(kind: type[Any], data: st.DataObject) -> None:
     event, sender = data.draw(events(kind))
@@ -29,7 +29,7 @@ def test_every_payload_survives_the_wire(kind: type[Any], data: st.DataObject) -
 
 
 @pytest.mark.parametrize("kind", PAYLOADS, ids=lambda kind: str(kind.__name__))
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 @given(data=st.data())
 def test_a_peer_that_may_not_send_it_is_refused(kind: type[Any], data: st.DataObject) -> None:
     event, _ = data.draw(events(kind))
@@ -39,7 +39,7 @@ def test_a_peer_that_may_not_send_it_is_refused(kind: type[Any], data: st.DataOb
         assert refused.value.failure.reason is FailureReason.INVALID_MESSAGE
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.binary(max_size=200), st.sampled_from(Peer))
 def test_bytes_that_are_no_message_are_refused_and_nothing_else(data: bytes, sender: Peer) -> None:
     try:
@@ -48,7 +48,7 @@ def test_bytes_that_are_no_message_are_refused_and_nothing_else(data: bytes, sen
         assert error.failure.reason is FailureReason.INVALID_MESSAGE
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(events(), st.integers(0, 400), st.integers(0, 255))
 def test_a_damaged_message_is_refused_or_read_as_another_valid_one(
     sent: tuple[m.Event, Peer], at: int, value: int

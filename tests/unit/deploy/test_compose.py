@@ -21,6 +21,7 @@ from support.deployment import (
     variables_of,
 )
 
+from voice_inference.catalogue.table import CATALOGUE
 from voice_inference.placement.model import Listen, load_placement
 
 OWN = ("identities", "inference", "orchestrator", "call")
@@ -250,3 +251,26 @@ def test_settings_of_the_env_file_are_used() -> None:
     offered = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) - {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
     source = (DEPLOY / "docker-compose.yml").read_text(encoding="utf-8")
     assert offered == set(re.findall(r"\$\{([A-Z_]+):-", source)) - {"BASE", "VERSION"}
+
+
+SIZE_UNITS = {"m": 1_000_000, "Mi": 1 << 20}
+
+
+@pytest.mark.parametrize("where", ["compose", "kubernetes"])
+def test_there_is_room_for_weights_in_another_precision(where: str) -> None:
+    """They are made in the temporary folder when the node starts."""
+    if where == "compose":
+        (mount,) = services()["inference"]["tmpfs"]
+        size = re.fullmatch(r"/tmp:size=(\d+)(m)", mount)
+    else:
+        manifests = documents(DEPLOY / "k8s" / "base" / "inference.yaml")
+        volumes = next(each for each in manifests if each["kind"] == "Deployment")
+        mounted = {each["name"]: each for each in volumes["spec"]["template"]["spec"]["volumes"]}
+        size = re.fullmatch(r"(\d+)(Mi)", mounted["tmp"]["emptyDir"]["sizeLimit"])
+    assert size is not None
+    placement = load_placement(DEPLOY.parent / "configs" / "inference" / "cpu-2core.yaml")
+    llm = placement.engines.llm
+    assert llm.precision
+    # Five bits a weight and a scale for 32, where the file has four and two: a tenth more.
+    weights = CATALOGUE.get(llm.model).size_bytes
+    assert int(size[1]) * SIZE_UNITS[size[2]] > 1.3 * weights

@@ -117,7 +117,7 @@ def test_a_ring_holds_the_longest_turn_by_default() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-12, 25), st.integers(1, 25)), max_size=12), st.integers(0, 30))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_a_ring_is_a_window_on_everything_that_ever_came(pieces: list[tuple[int, int]], first: int) -> None:
     ring = AudioRing(CAPACITY)
     everything: dict[int, int] = {}

@@ -16,7 +16,7 @@ def nothing() -> None:
 
 
 async def test_items_come_in_order_and_an_error_at_its_place() -> None:
-    stream, other = ItemStream(nothing), ItemStream(nothing)
+    stream, other = ItemStream[LlmText](nothing), ItemStream[LlmText](nothing)
     await asyncio.to_thread(
         deliver,
         [
@@ -34,7 +34,7 @@ async def test_items_come_in_order_and_an_error_at_its_place() -> None:
 
 
 async def test_one_step_for_many_consumers_is_one_call_into_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = [ItemStream(nothing) for _ in range(5)]
+    streams = [ItemStream[LlmText](nothing) for _ in range(5)]
     loop = asyncio.get_running_loop()
     calls = []
     call_soon = loop.call_soon_threadsafe
@@ -51,7 +51,7 @@ async def test_one_step_for_many_consumers_is_one_call_into_the_loop(monkeypatch
 
 async def test_a_consumer_that_is_far_behind_stalls_its_stream_until_it_reads() -> None:
     woken = []
-    stream = ItemStream(lambda: woken.append(1))
+    stream = ItemStream[LlmText](lambda: woken.append(1))
     for _ in range(STREAM_BUFFER_ITEMS):
         assert not stream.stalled
         stream.count_made()
@@ -66,10 +66,10 @@ async def test_a_consumer_that_is_far_behind_stalls_its_stream_until_it_reads() 
 
 
 async def test_what_comes_after_the_loop_was_closed_is_dropped() -> None:
-    async def made() -> ItemStream:
-        return ItemStream(nothing)
+    async def made() -> ItemStream[LlmText]:
+        return ItemStream[LlmText](nothing)
 
     gone = await asyncio.to_thread(lambda: asyncio.run(made()))
-    here = ItemStream(nothing)
+    here = ItemStream[LlmText](nothing)
     deliver([(gone, END), (here, END)])
     assert [item async for item in here.read()] == []

@@ -11,7 +11,7 @@ from support.gate import Gate
 
 from voice_contract.failures import FailureReason, Stage, VoiceAgentError
 from voice_inference.engines.base import Cancelled, CancelToken
-from voice_inference.lanes import STREAM_BUFFER_ITEMS, JobTiming, Lane
+from voice_inference.lanes import STREAM_BUFFER_ITEMS, GiveWay, JobTiming, Lane
 
 QUEUE_MAX = 3
 
@@ -245,6 +245,219 @@ async def test_a_stream_that_waits_in_the_queue_can_be_cancelled(lane: Lane) -> 
         with pytest.raises(Cancelled):
             await reading
         assert lane.depth == 0
+
+
+# --- giving way
+
+
+class Numbers:
+    """A stream's work: numbers, the second half of them made behind a gate; unless it is `hasty`, it would give way
+    behind each of them. `log` tells what was made, and its end.
+    """
+
+    def __init__(self, count: int, log: list[str], *, hasty: bool = False) -> None:
+        self.gate = Gate()
+        self._count, self._log, self._hasty = count, log, hasty
+
+    def __call__(self) -> Iterator[int | GiveWay]:
+        try:
+            for number in range(self._count):
+                if number == self._count // 2:
+                    self.gate.pass_through()
+                self._log.append(str(number))
+                yield number
+                if not self._hasty:
+                    yield GiveWay()
+        finally:
+            self._log.append("closed")
+
+
+async def drained(stream: AsyncIterator[int]) -> list[int]:
+    return [item async for item in stream]
+
+
+@pytest.mark.parametrize(
+    ("hasty", "order"),
+    [
+        (False, ["0", "1", "2", "3", "earlier", "4", "5", "closed", "as early", "later"]),
+        (True, ["0", "1", "2", "3", "4", "5", "closed", "earlier", "as early", "later"]),
+    ],
+)
+async def test_a_stream_that_would_gives_way_to_work_that_is_due_earlier_and_loses_nothing(
+    lane: Lane, *, hasty: bool, order: list[str]
+) -> None:
+    log: list[str] = []
+    numbers = Numbers(6, log, hasty=hasty)
+    reading = asyncio.ensure_future(drained(lane.stream(numbers, deadline_s=5.0, cancel=CancelToken())))
+    await numbers.gate.reached()
+    others = [
+        asyncio.ensure_future(lane.run(partial(log.append, name), deadline_s=deadline_s, cancel=CancelToken()))
+        for name, deadline_s in (("later", 6.0), ("as early", 5.0), ("earlier", 4.0))
+    ]
+    await eventually(lambda: lane.depth == len(others))
+    numbers.gate.open()
+    assert await reading == list(range(6))
+    await asyncio.gather(*others)
+    assert log == order
+
+
+async def test_streams_that_give_way_one_to_the_other_lose_nothing(lane: Lane) -> None:
+    count = 5 * STREAM_BUFFER_ITEMS
+    ended: list[float] = []
+    found: dict[float, list[int]] = {}
+
+    def work(deadline_s: float) -> Iterator[int | GiveWay]:
+        for number in range(count):
+            yield GiveWay()
+            yield number
+        ended.append(deadline_s)
+
+    async def read(group: asyncio.TaskGroup, deadline_s: float) -> None:
+        items = found.setdefault(deadline_s, [])
+        async for item in lane.stream(partial(work, deadline_s), deadline_s=deadline_s, cancel=CancelToken()):
+            items.append(item)
+            # The work is at most a full buffer ahead, so that most of it is to come.
+            if item == STREAM_BUFFER_ITEMS and deadline_s > 1.0:
+                group.create_task(read(group, deadline_s - 1.0))
+
+    async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+        group.create_task(read(group, 3.0))
+    assert found == {deadline_s: list(range(count)) for deadline_s in (3.0, 2.0, 1.0)}
+    assert ended == [1.0, 2.0, 3.0]
+
+
+async def test_what_only_gives_way_reaches_nobody_and_is_no_first_result(lane: Lane) -> None:
+    timing = JobTiming()
+    first_at_us: list[int] = []
+
+    def work() -> Iterator[int | GiveWay]:
+        for number in range(3):
+            yield GiveWay()
+            first_at_us.append(timing.first_at_us)
+            yield number
+
+    stream = lane.stream(work, deadline_s=0.0, cancel=CancelToken(), timing=timing)
+    assert await drained(stream) == [0, 1, 2]
+    assert first_at_us[0] == 0
+    assert first_at_us[1] == first_at_us[2] > 0
+
+
+class GivenWay:
+    """A stream that has given way to a job that stands before a gate on the only worker."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.log: list[str] = []
+        self.cancel = CancelToken()
+        self.numbers = Numbers(4, self.log)
+        self.stream = lane.stream(self.numbers, deadline_s=5.0, cancel=self.cancel)
+        self._gate = Gate()
+        self._job: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "GivenWay":
+        assert await anext(self.stream) == 0
+        await self.numbers.gate.reached()
+        self._job = asyncio.ensure_future(self.lane.run(self._gate.pass_through, deadline_s=1.0, cancel=CancelToken()))
+        await eventually(lambda: self.lane.depth == 1)
+        self.numbers.gate.open()
+        await self._gate.reached()
+        assert self.lane.depth == 1
+        assert self.log == ["0", "1", "2"]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.open()
+        assert self._job is not None
+        async with asyncio.timeout(WAIT_S):
+            await self._job
+
+
+async def test_a_stream_cancelled_while_it_has_given_way_ends_and_its_work_is_closed(lane: Lane) -> None:
+    async with GivenWay(lane) as given:
+        given.cancel.cancel()
+        assert lane.depth == 0
+        assert given.log == ["0", "1", "2", "closed"]
+        assert [await anext(given.stream), await anext(given.stream)] == [1, 2]
+        with pytest.raises(Cancelled):
+            await anext(given.stream)
+    assert await collect(lane, lambda: iter((7,))) == [7]
+    assert given.log == ["0", "1", "2", "closed"]
+
+
+async def test_a_consumer_that_leaves_while_its_stream_has_given_way_takes_it_out_of_the_queue(lane: Lane) -> None:
+    async with GivenWay(lane) as given:
+        assert isinstance(given.stream, AsyncGenerator)
+        await given.stream.aclose()
+        assert given.cancel.cancelled
+        assert lane.depth == 0
+        assert given.log[-1] == "closed"
+
+
+async def test_closing_ends_a_stream_that_has_given_way(lane: Lane) -> None:
+    async with GivenWay(lane) as given:
+        assert not lane.close(timeout_s=0.0)
+        with pytest.raises(Cancelled):
+            await drained(given.stream)
+        assert given.log == ["0", "1", "2", "closed"]
+
+
+async def test_a_stream_that_gives_way_in_the_moment_its_lane_is_closed_is_not_taken_up_again(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "presses", lambda deadline_s: True)
+    gate, closed = Gate(), list[str]()
+
+    def work() -> Iterator[int | GiveWay]:
+        try:
+            yield 0
+            gate.pass_through()
+            while True:
+                yield GiveWay()
+        finally:
+            closed.append("closed")
+
+    stream = lane.stream(work, deadline_s=5.0, cancel=CancelToken())
+    assert await anext(stream) == 0
+    await gate.reached()
+    assert not lane.close(timeout_s=0.0)
+    gate.open()
+    with pytest.raises(Cancelled):
+        await anext(stream)
+    assert closed == ["closed"]
+    assert await asyncio.to_thread(lane.close, WAIT_S)
+
+
+async def test_a_lane_says_whether_work_waits_that_is_due_before(lane: Lane) -> None:
+    assert not lane.presses(9.0)
+    async with Occupied(lane) as occupied:
+        assert not lane.presses(9.0), "what is being done does not wait"
+        occupied.add(lambda: None, deadline_s=3.0)
+        occupied.add(lambda: None, deadline_s=2.0)
+        await occupied.queued(2)
+        assert [lane.presses(deadline_s) for deadline_s in (1.0, 2.0, 2.5, 9.0)] == [False, False, True, True]
+
+
+async def test_it_is_told_when_work_was_added_and_not_when_it_was_refused() -> None:
+    told: list[bool] = []
+    gate = Gate()
+    lane = Lane(
+        "test", threads=1, queue_max=1, stage=Stage.TTS, on_queued=lambda: told.append(not began or lane.presses(9.0))
+    )
+    began: list[asyncio.Task[Any]] = []
+    jobs: list[asyncio.Task[Any]] = [
+        asyncio.ensure_future(lane.run(gate.pass_through, deadline_s=0.0, cancel=CancelToken()))
+    ]
+    await gate.reached()
+    began += jobs
+    jobs.append(asyncio.ensure_future(drained(lane.stream(lambda: iter((1,)), deadline_s=1.0, cancel=CancelToken()))))
+    await eventually(lambda: lane.depth == 1)
+    assert told == [True, True], "it can be seen in the queue by then"
+    with pytest.raises(VoiceAgentError):
+        await lane.run(lambda: None, deadline_s=0.0, cancel=CancelToken())
+    assert len(told) == 2
+    gate.open()
+    await asyncio.gather(*jobs)
+    assert await asyncio.to_thread(lane.close, WAIT_S)
 
 
 # --- closing

@@ -64,7 +64,7 @@ message = st.builds(ChatMessage, role=st.sampled_from(list(ChatRole)), text=st.s
 
 
 @given(st.lists(message, max_size=10), st.integers(0, 20))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_a_cut_conversation_is_the_fitting_one_that_loses_least(messages: list[ChatMessage], tokens_max: int) -> None:
     fitted = fit(tuple(messages), tokens_max)
     losable = [at for at, each in enumerate(messages[:-1]) if each.role is not ChatRole.SYSTEM]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voice_contract.audio import samples_from_ms
-from voice_contract.messages import SpeechEnded, SpeechStarted, VadSettings
+from voice_contract.messages import SpeechEnded, SpeechFaltered, SpeechStarted, VadSettings
 from voice_inference.server.speech_segmenter import SpeechSegmenter
 
 WINDOW_MS = 32
@@ -19,7 +19,17 @@ Decision = SpeechStarted | SpeechEnded
 def decisions(probabilities: list[float], vad: VadSettings = SETTINGS, first_sample: int = 0) -> list[Decision]:
     segmenter = SpeechSegmenter(vad, WINDOW)
     found = [segmenter.accept(first_sample + WINDOW * at, each) for at, each in enumerate(probabilities)]
-    return [decision for decision in found if decision is not None]
+    return [each for each in found if each is not None and not isinstance(each, SpeechFaltered)]
+
+
+def falters(probabilities: list[float], vad: VadSettings = SETTINGS) -> list[int]:
+    """The windows in which speech faltered."""
+    segmenter = SpeechSegmenter(vad, WINDOW)
+    found = [segmenter.accept(WINDOW * at, each) for at, each in enumerate(probabilities)]
+    for at, each in enumerate(found):
+        if isinstance(each, SpeechFaltered):
+            assert each.detected_offset_samples == WINDOW * (at + 1)
+    return [at for at, each in enumerate(found) if isinstance(each, SpeechFaltered)]
 
 
 def started(first_window: int, last_window: int) -> SpeechStarted:
@@ -101,7 +111,7 @@ probability = st.sampled_from((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.79, 0.8, 1.0))
     min_speech_ms=st.integers(0, 200),
     min_silence_ms=st.integers(0, 200),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_every_decision_is_borne_out_by_the_windows_and_none_is_missing(
     probabilities: list[tuple[float, int]], levels: tuple[float, float], min_speech_ms: int, min_silence_ms: int
 ) -> None:
@@ -135,3 +145,27 @@ def test_every_decision_is_borne_out_by_the_windows_and_none_is_missing(
 
 def all_of(values: list[bool], first: int, count: int) -> bool:
     return first + count <= len(values) and all(values[first : first + count])
+
+
+# --- faltering
+
+
+def test_speech_falters_once_each_time_it_is_not_clear_any_more() -> None:
+    assert falters([0.9, 0.9, 0.9, 0.6, 0.5, 0.2, 0.6, 0.8, 0.6, 0.9, 0.1, 0.1]) == [3, 8, 10]
+
+
+def test_what_is_no_speech_and_what_never_was_clear_does_not_falter() -> None:
+    assert falters([0.6, 0.9, 0.1, 0.9, 0.1]) == []
+    assert falters([0.6] * 5 + [0.1] * SILENCE_WINDOWS) == []
+
+
+def test_a_higher_threshold_asks_for_clearer_speech() -> None:
+    strict = VadSettings(activation_threshold=0.8, deactivation_threshold=0.3, min_speech_ms=90, min_silence_ms=200)
+    assert falters([0.9, 0.9, 0.9, 0.75], strict) == [3]
+    assert falters([0.9, 0.9, 0.9, 0.75], SETTINGS) == []
+
+
+def test_an_end_in_the_very_window_is_told_as_the_end() -> None:
+    short = VadSettings(activation_threshold=0.5, deactivation_threshold=0.3, min_speech_ms=90, min_silence_ms=32)
+    assert falters([0.9, 0.9, 0.9, 0.1], short) == []
+    assert decisions([0.9, 0.9, 0.9, 0.1], short) == [started(0, 2), ended(2, 3)]

@@ -62,3 +62,10 @@ def test_there_is_a_step_whenever_there_is_something_to_do(
     to_do = awaited_prompt or spare_prompt or any(not reply.stalled for reply in replies)
     assert bool(step.replies or step.prompt_tokens) == to_do
     assert not any(replies[index].stalled for index in step.replies)
+
+
+@given(REPLIES, st.booleans())
+def test_a_step_is_as_short_as_its_replies_allow(replies: list[Progress], awaited_prompt: bool) -> None:
+    step = plan_step(replies, awaited_prompt=awaited_prompt, spare_prompt=not awaited_prompt)
+    assert step.prompt_tokens in (0, max(PIECE_TOKENS_MIN, STEP_TOKENS - len(step.replies)))
+    assert len(step.replies) + step.prompt_tokens <= max(STEP_TOKENS, len(replies) + PIECE_TOKENS_MIN)

@@ -66,13 +66,13 @@ stop = st.text("ab.", min_size=1, max_size=5)
 
 
 @given(pieces, stop)
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 def test_exactly_the_text_before_the_stop_passes_however_it_is_cut(pieces: list[str], stop: str) -> None:
     assert filtered((stop,), *pieces) == "".join(pieces).partition(stop)[0]
 
 
 @given(pieces, st.lists(stop, max_size=4))
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 def test_no_stop_passes_and_nothing_else_is_lost(pieces: list[str], stops: list[str]) -> None:
     text, passed = "".join(pieces), filtered(tuple(stops), *pieces)
     assert not any(stop in passed for stop in stops)
@@ -82,7 +82,7 @@ def test_no_stop_passes_and_nothing_else_is_lost(pieces: list[str], stops: list[
 
 
 @given(pieces, stop)
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_no_more_is_held_back_than_may_become_a_stop(pieces: list[str], stop: str) -> None:
     stop_filter, passed, seen = StopFilter((stop,)), "", ""
     for piece in pieces:

@@ -81,6 +81,36 @@ async def test_windows_of_many_sessions_that_come_one_after_the_other_are_scored
     assert await asyncio.to_thread(lane.close, WAIT_S)
 
 
+async def test_many_sessions_with_several_windows_each_have_all_of_them_scored_in_order(engine: FakeVad) -> None:
+    lane = VadLane(engine, asyncio.get_running_loop(), join_s=0.3)
+    sessions = [Listener(lane) for _ in range(FEW_SESSIONS + 1)]
+    for number in range(3):
+        for session in sessions[number:]:
+            session.stream.submit(4 * number, window(number / 10))
+    await sessions[-1].heard(3)
+    assert [len(batch) for batch in engine.batches] == [len(sessions), len(sessions) - 1, len(sessions) - 2]
+    assert sessions[-1].scores == [(0, 0.0), (4, 0.1), (8, 0.2)]
+    assert lane.depth == 0
+    assert await asyncio.to_thread(lane.close, WAIT_S)
+
+
+async def test_a_session_that_fails_over_an_error_does_not_harm_the_others(lane: VadLane, engine: FakeVad) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    mistake = ValueError("mistake")
+
+    def fail(error: Exception) -> None:
+        raise mistake
+
+    failing, other = lane.open(lambda start, probability: None, fail), Listener(lane)
+    gate = await hold(lane, engine)
+    failing.submit(0, window(BROKEN))
+    other.stream.submit(0, window(0.2))
+    gate.open()
+    await eventually(lambda: bool(other.errors))
+    assert errors == [mistake]
+
+
 @pytest.mark.parametrize("more", [0, 1])
 async def test_only_a_window_among_many_sessions_waits_for_others(engine: FakeVad, more: int) -> None:
     lane = VadLane(engine, asyncio.get_running_loop(), join_s=10 * WAIT_S)

@@ -1,42 +1,32 @@
 """Voices that keep their durations to themselves are made to tell, and others are left alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
+from voice_inference.engines.onnx_messages import add_node, add_value, new_model
 from voice_inference.engines.tts.voice_graph import with_durations
 
 
-def field(number: int, content: bytes | int) -> bytes:
-    """A field of a protobuf message; lengths below 128 times 128."""
-    if isinstance(content, int):
-        return bytes([number << 3, content])
-    length = len(content)
-    size = bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
-    return bytes([number << 3 | 2]) + size + content
-
-
-def node(kind: bytes, given: bytes, made: bytes) -> bytes:
-    return field(1, field(1, given) + field(2, made) + field(4, kind))
-
-
-def value(number: int, name: bytes) -> bytes:
-    """An input or output of the graph: float32 of any length."""
-    shape = field(2, field(1, field(2, b"n")))
-    return field(number, field(1, name) + field(2, field(1, field(1, 1) + shape)))
-
-
-def voice(path: Path, *nodes: bytes, outputs: tuple[bytes, ...] = (b"sound",)) -> Path:
-    """A model file: `x` goes in, `sound` comes out of the last node."""
-    graph = b"".join(nodes) + field(2, b"g") + value(11, b"x") + b"".join(value(12, name) for name in outputs)
-    path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(2, 13)))
+def voice(path: Path, *nodes: tuple[str, str, str], outputs: Sequence[str] = ("sound",)) -> Path:
+    """A model file: `x` goes in, `sound` comes out of the last node; each is a kind, what it is given and makes."""
+    model = new_model()
+    model.ir_version, model.graph.name = 8, "g"
+    model.opset_import.add(version=13)
+    for kind, given, made in nodes:
+        add_node(model.graph, kind, [given], [made])
+    add_value(model.graph.input, "x", "float32", ["n"])
+    for name in outputs:
+        add_value(model.graph.output, name, "float32", ["n"])
+    path.write_bytes(model.SerializeToString())
     return path
 
 
 def test_the_durations_come_out_beside_the_sound_and_the_file_stays(tmp_path: Path) -> None:
-    path = voice(tmp_path / "voice.onnx", node(b"Ceil", b"x", b"w_ceil"), node(b"Neg", b"w_ceil", b"sound"))
+    path = voice(tmp_path / "voice.onnx", ("Ceil", "x", "w_ceil"), ("Neg", "w_ceil", "sound"))
     before = path.read_bytes()
     extended = with_durations(path)
     assert extended is not None
@@ -48,17 +38,17 @@ def test_the_durations_come_out_beside_the_sound_and_the_file_stays(tmp_path: Pa
 
 
 def test_a_voice_without_that_node_is_left_alone(tmp_path: Path) -> None:
-    assert with_durations(voice(tmp_path / "voice.onnx", node(b"Neg", b"x", b"sound"))) is None
+    assert with_durations(voice(tmp_path / "voice.onnx", ("Neg", "x", "sound"))) is None
 
 
 def test_a_voice_with_several_such_nodes_is_left_alone(tmp_path: Path) -> None:
-    nodes = (node(b"Ceil", b"x", b"one"), node(b"Ceil", b"one", b"two"), node(b"Neg", b"two", b"sound"))
+    nodes = (("Ceil", "x", "one"), ("Ceil", "one", "two"), ("Neg", "two", "sound"))
     assert with_durations(voice(tmp_path / "voice.onnx", *nodes)) is None
 
 
 def test_a_voice_that_tells_already_is_left_alone(tmp_path: Path) -> None:
-    nodes = (node(b"Ceil", b"x", b"w_ceil"), node(b"Neg", b"w_ceil", b"sound"))
-    assert with_durations(voice(tmp_path / "voice.onnx", *nodes, outputs=(b"sound", b"w_ceil"))) is None
+    nodes = (("Ceil", "x", "w_ceil"), ("Neg", "w_ceil", "sound"))
+    assert with_durations(voice(tmp_path / "voice.onnx", *nodes, outputs=("sound", "w_ceil"))) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\xff\xff\x03cut", b"\x80" * 40, b"\x0b"])

@@ -64,7 +64,7 @@ def test_sound_without_words_and_words_without_sound() -> None:
 PHONEMES = st.text(alphabet="aeioptk ˈ.,", max_size=30)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(PHONEMES, st.lists(PHONEMES, max_size=12))
 def test_ends_never_fall_and_lie_in_the_sound(heard: str, words: Sequence[str]) -> None:
     sound = spoken(heard)
@@ -74,7 +74,7 @@ def test_ends_never_fall_and_lie_in_the_sound(heard: str, words: Sequence[str]) 
     assert all(0 <= end <= len(heard) * PHONEME_SAMPLES for end in ends)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(st.lists(st.text(alphabet="aeioptk", min_size=1, max_size=8), min_size=1, max_size=12))
 def test_words_that_are_spoken_as_they_are_alone_end_exactly(words: list[str]) -> None:
     sentence = " ".join(words)

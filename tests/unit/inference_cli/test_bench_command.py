@@ -81,7 +81,7 @@ def test_a_placement_is_written_as_it_is_read(placed: Placement, tmp_path: Path)
 
 
 def test_a_node_that_does_not_come_up_says_why(tmp_path: Path) -> None:
-    broken = placement(stt={"model": "no-such-model"})
+    broken = placement(llm={"model": "no-such-model"})
     with (
         pytest.raises(OperatorError, match=r"did not come up: .*no-such-model"),
         node_process(broken, tmp_path, tmp_path),

@@ -44,7 +44,7 @@ def spoken(line: AgentLine, run_id: int, samples: NDArray[np.int16]) -> bytes:
 
 
 @pytest.mark.parametrize("format_", FORMATS, ids=name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(frames=st.lists(st.integers(0, 700), max_size=6), seed=st.integers(0, 99))
 def test_a_run_has_its_exact_length_however_it_is_cut(format_: AudioFormat, frames: list[int], seed: int) -> None:
     sound = noise(sum(frames), seed)
@@ -111,7 +111,7 @@ def test_a_voice_survives_the_way_out_and_in_again(encoding: AudioEncoding) -> N
 
 @pytest.mark.parametrize("format_", FORMATS, ids=name)
 @given(samples=st.integers(0, 2_000), played=st.integers(0, 3_000), whole=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_never_more_is_acknowledged_than_was_sent(format_: AudioFormat, samples: int, played: int, whole: bool) -> None:
     line = AgentLine(format_)
     line.feed(RUN, bytes(2 * samples))

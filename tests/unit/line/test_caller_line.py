@@ -38,7 +38,7 @@ def expected(format_: AudioFormat, sound: bytes) -> NDArray[np.int16]:
 
 
 @pytest.mark.parametrize("format_", FORMATS, ids=name)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(frames=st.lists(st.integers(1, 1_600), min_size=1, max_size=6), seed=st.integers(0, 99))
 def test_any_frames_give_the_same_inner_sound(format_: AudioFormat, frames: list[int], seed: int) -> None:
     width = EdgeFormat.of(format_).sample_bytes

@@ -66,7 +66,7 @@ def test_it_is_the_filter_that_is_written_down(filter_: Filter, from_hz: int, to
 
 
 @pytest.mark.parametrize(("filter_", "from_hz", "to_hz"), BOTH)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(length=st.integers(0, 1_500), cuts=st.lists(st.integers(0, 1_500), max_size=12), seed=st.integers(0, 99))
 def test_the_pieces_make_no_difference(
     filter_: Filter, from_hz: int, to_hz: int, length: int, cuts: list[int], seed: int

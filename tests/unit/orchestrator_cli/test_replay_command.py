@@ -15,7 +15,7 @@ from voice_orchestrator.profiles.loader import load_profile
 from voice_orchestrator.profiles.policy_of import policy_of
 from voice_orchestrator.session import events as e
 
-CLINIC = "system_prompt: Be brief.\nturn_taking: {preemptive_generation: false}\n"
+CLINIC = "system_prompt: Be brief.\nturn_taking: {min_delay_ms: 500, max_delay_ms: 500, preemptive_generation: false}\n"
 EXIT_USAGE = 2
 
 
@@ -23,7 +23,7 @@ EXIT_USAGE = 2
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The journal of a call with the profile "clinic", in the folder where the command is run."""
     (tmp_path / "clinic.yaml").write_text(CLINIC, encoding="utf-8")
-    (tmp_path / "patient.yaml").write_text(CLINIC.replace("{", "{min_delay_ms: 900, "), encoding="utf-8")
+    (tmp_path / "patient.yaml").write_text(CLINIC.replace("500", "900"), encoding="utf-8")
     monkeypatch.setenv("VOICE_AGENT_PROFILES", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     script = Script(policy_of(load_profile(tmp_path / "clinic.yaml").profile)).open()

@@ -135,8 +135,7 @@ async def test_what_was_said_is_on_the_disk_within_a_flush(tmp_path: Path) -> No
         speak(record, 1_000)
         record.journal.flush()
         path = tmp_path / "2025/01/02/030405Z-clinic-abc123/recording.wav"
-        await eventually(lambda: path.exists() and path.stat().st_size >= 44 + 4 * 1_000)
-        assert len(sound_of(path)) == 1_000
+        await eventually(lambda: path.exists() and path.stat().st_size >= 44 and len(sound_of(path)) == 1_000)
         await record.close(None, None)
 
 

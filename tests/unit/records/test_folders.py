@@ -37,7 +37,7 @@ ENTRY = RecordEntry(
 
 
 @given(profile=st.text(max_size=90), session_id=st.text(min_size=1, max_size=90))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_call_is_named_its_folder_lies_in_its_day(
     tmp_path_factory: pytest.TempPathFactory, profile: str, session_id: str
 ) -> None:
@@ -83,7 +83,7 @@ def test_an_entry_of_a_later_version_with_more_in_it_is_read(tmp_path: Path) -> 
 @given(
     data=st.one_of(st.binary(max_size=200), st.text(alphabet='{}[]":,0159.eE-truefalsn', max_size=60).map(str.encode))
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_an_entry_or_an_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / ENTRY_FILE).write_bytes(data)

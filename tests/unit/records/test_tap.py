@@ -247,7 +247,7 @@ def told(steps: Iterable[tuple[str, int, int]], latency_s: float) -> tuple[Rig, 
 
 
 @given(steps=STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_beside_the_edge_it_records_what_the_edge_records(steps: list[tuple[str, int, int]]) -> None:
     rig, recording, playout, _ = told(steps, 0.0)
     assert np.array_equal(rig.track.recording.samples(), recording.samples())
@@ -255,7 +255,7 @@ def test_beside_the_edge_it_records_what_the_edge_records(steps: list[tuple[str,
 
 
 @given(steps=STEPS, latency_ms=st.integers(1, 120))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_far_from_the_edge_it_counts_what_the_edge_reports(steps: list[tuple[str, int, int]], latency_ms: int) -> None:
     rig, _, _, wire = told(steps, latency_ms / 1_000)
     flushed = {run_id: report.played_samples for run_id, report in wire.sent if isinstance(report, PlayoutPosition)}

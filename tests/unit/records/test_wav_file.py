@@ -35,7 +35,7 @@ WRITES = st.lists(
 
 
 @given(batches=WRITES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_it_holds_what_a_recording_in_memory_would(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, int, int, int]]]
 ) -> None:

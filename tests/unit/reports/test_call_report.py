@@ -17,7 +17,7 @@ from voice_orchestrator.reports.call_report import STAGES
 from voice_orchestrator.reports.transcript import make_transcript
 from voice_orchestrator.session import events as e
 
-TEN_WORDS = "One two three four five six seven eight nine ten."
+TEN_WORDS = "One two three of us go in to do it."
 NODE = NodeDescription(
     version="1.2.3",
     ready=True,

@@ -10,7 +10,7 @@ from voice_orchestrator.reports.transcript import make_transcript
 from voice_orchestrator.session import events as e
 from voice_orchestrator.session.policy import RecoveryLines
 
-TEN_WORDS = "One two three four five six seven eight nine ten."
+TEN_WORDS = "One two three of us go in to do it."
 
 
 def early_reply() -> Script:

@@ -163,7 +163,7 @@ def test_what_people_say_is_not_escaped() -> None:
 
 @pytest.mark.parametrize("kind", EVENT_TYPES, ids=lambda kind: str(kind.__name__))
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_event_comes_back_from_a_line_as_it_was(kind: type[Any], data: st.DataObject) -> None:
     event: e.SessionEvent = data.draw(values(kind))
     line = canonical(event_to_plain(event))
@@ -178,7 +178,7 @@ def test_a_command_says_what_it_is_whatever_it_carries() -> None:
 
 
 @given(commands(), commands())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_commands_give_equal_lines_only_when_they_are_equal(one: c.Command, other: c.Command) -> None:
     first, second, again = (canonical(commands_to_plain((command,))) for command in (one, other, replace(one)))
     assert first == again

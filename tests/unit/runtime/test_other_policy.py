@@ -89,7 +89,7 @@ def test_other_sampling_differs_where_the_reply_is_asked_for(tmp_path: Path) -> 
 
 def test_a_shorter_wait_answers_at_a_moment_the_record_does_not_have(tmp_path: Path) -> None:
     script = cough_over_the_agent()
-    turns = replace(script.state.policy.turn_taking, min_delay_ms=300)
+    turns = replace(script.state.policy.turn_taking, min_delay_ms=300, max_delay_ms=300)
     found = difference(tmp_path, script, turn_taking=turns)
     assert found.line is None
     assert found.recorded == ()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from voice_contract.audio import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES
@@ -245,7 +245,6 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.booleans())
-@settings(deadline=None)
 def test_no_sample_is_lost_repeated_or_reordered(steps: list[tuple[str, int]], finishes: bool) -> None:
     buffer, story = OutputBuffer(), Story()
     ending = [("end_segment", 1), ("close", 1), ("release", 1), ("take", 10_000)] if finishes else []
@@ -268,7 +267,6 @@ def test_no_sample_is_lost_repeated_or_reordered(steps: list[tuple[str, int]], f
 
 
 @given(STEPS, STEPS)
-@settings(deadline=None)
 def test_nothing_of_a_run_leaves_after_its_end(before: list[tuple[str, int]], after: list[tuple[str, int]]) -> None:
     buffer, kept, refused = OutputBuffer(), Story(), Story()
     tell(buffer, before, kept)

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from support.session_script import NO_COST, QUIET_TURNS, Script, names, only, policy
 
 from voice_contract.failures import Failure, FailureReason, Stage
-from voice_contract.messages import Generate, ScoreEndOfTurn
+from voice_contract.messages import Generate, ScoreEndOfTurn, ScoreWords
 from voice_orchestrator.session import events as e
-from voice_orchestrator.session.endpointing import delay_ms
-from voice_orchestrator.session.policy import Expects, TurnTakingPolicy
+from voice_orchestrator.session.endpointing import delay_ms, finished_likelihood
+from voice_orchestrator.session.policy import Detection, Expects, TurnTakingPolicy
 from voice_orchestrator.session.state import Origin, Turn
 
-PATIENT = TurnTakingPolicy(max_delay_ms=3_000, end_of_turn_threshold=0.8)
+PATIENT = TurnTakingPolicy(min_delay_ms=300, max_delay_ms=3_000, end_of_turn_threshold=0.8)
 
 
-def turn(score: float | None = None, text: str | None = None) -> Turn:
-    return Turn(id=1, origin=Origin.SPEECH, score=score, text=text)
+def turn(score: float | None = None, text: str | None = None, *, words: float | None = None) -> Turn:
+    return Turn(id=1, origin=Origin.SPEECH, score=score, text=text, words_score=words)
 
 
 def spoken(script: Script, text: str) -> Script:
@@ -30,25 +30,46 @@ def spoken(script: Script, text: str) -> Script:
 
 
 @pytest.mark.parametrize(
-    ("score", "wait_ms"), [(None, 500), (1.0, 500), (0.8, 500), (0.72, 1_291), (0.6, 1_750), (0.2, 2_665), (0.0, 3_000)]
+    ("voice", "words", "likelihood"),
+    [
+        (None, None, 0.415),
+        (0.99, None, 0.691),
+        (0.5, None, 0.415),
+        (0.01, None, 0.18),
+        (None, 0.6, 0.75),
+        (None, 0.01, 0.13),
+        (0.99, 0.6, 0.90),
+        (0.01, 0.6, 0.486),
+        (0.99, 0.01, 0.32),
+        (0.0, 0.0, 0.04),
+        (1.0, 1.0, 0.99),
+    ],
 )
-def test_a_near_miss_waits_in_proportion(score: float | None, wait_ms: int) -> None:
-    assert delay_ms(PATIENT, turn(score)) == wait_ms
+def test_both_witnesses_count_and_words_more(voice: float | None, words: float | None, likelihood: float) -> None:
+    assert finished_likelihood(turn(voice, "Are you open?", words=words)) == pytest.approx(likelihood, abs=0.006)
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_who_sounds_more_finished_never_waits_longer(first: float, second: float) -> None:
+@pytest.mark.parametrize(("voice", "words", "wait_ms"), [(0.99, 0.9, 300), (0.5, 0.12, 1_601), (0.0, 0.0, 2_848)])
+def test_what_is_missing_is_waited_for_in_proportion(voice: float, words: float, wait_ms: int) -> None:
+    assert delay_ms(PATIENT, turn(voice, "Yes.", words=words)) == wait_ms
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_who_seems_more_finished_never_waits_longer(first: float, second: float, other: float) -> None:
     low, high = sorted((first, second))
-    waits = [delay_ms(PATIENT, turn(score)) for score in (low, high)]
-    assert 3_000 >= waits[0] >= waits[1] >= 500
+    for waits in (
+        [delay_ms(PATIENT, turn(score, "Yes.", words=other)) for score in (low, high)],
+        [delay_ms(PATIENT, turn(other, "Yes.", words=score)) for score in (low, high)],
+    ):
+        assert 3_000 >= waits[0] >= waits[1] >= 300
 
 
 def test_dictation_waits_at_least_its_own_time() -> None:
     dictated = replace(PATIENT, expects=Expects.NUMBER, dictation_delay_ms=2_500)
-    assert delay_ms(dictated, turn(None, "zero one")) == 2_500
-    assert delay_ms(dictated, turn(0.0, "zero one")) == 3_000
-    assert delay_ms(dictated, turn(None, "I do not know")) == 500
-    assert delay_ms(dictated, turn(None, None)) == 500
+    assert delay_ms(dictated, turn(0.99, "zero one", words=0.9)) == 2_500
+    assert delay_ms(dictated, turn(0.0, "zero one", words=0.0)) == 2_848
+    assert delay_ms(dictated, turn(0.99, "I do not know", words=0.9)) == 300
+    assert delay_ms(dictated, turn(0.99, None, words=0.9)) == 300
 
 
 # --- the judged pause
@@ -68,24 +89,109 @@ def test_nothing_is_committed_before_the_pause_is_judged() -> None:
     assert "Generate" in names(script.score(0.9))
 
 
-def test_an_unfinished_sentence_is_waited_for_in_proportion() -> None:
-    patient = replace(QUIET_TURNS, max_delay_ms=3_000, end_of_turn_threshold=0.8)
+def test_a_turn_that_may_go_on_is_waited_for() -> None:
+    patient = replace(QUIET_TURNS, min_delay_ms=300, max_delay_ms=3_000, end_of_turn_threshold=0.8)
     script = spoken(Script(policy(turn_taking=patient)).open(scores=True), "Are you open on Monday.")
-    script.score(0.6)
-    assert script.wait(1_750 - 200 - 1) == ()
+    script.score(0.5)
+    assert script.wait(1_601 - 200 - 1) == ()
     assert "Generate" in names(script.wait(1))
 
 
 @pytest.mark.parametrize(
     "text", ["Are you open on", "I would like...", "Do you have the.", "My name is Ann,", "I'd like."]
 )
-def test_words_that_break_off_are_worth_no_more_than_a_doubtful_voice(text: str) -> None:
-    assert delay_ms(PATIENT, turn(0.99, text)) == delay_ms(PATIENT, turn(0.3, "Yes.")) > 2_000
-    assert delay_ms(PATIENT, turn(0.1, text)) == delay_ms(PATIENT, turn(0.1, "Yes."))
+def test_words_that_break_off_make_an_end_less_likely(text: str) -> None:
+    for voice in (0.01, None, 0.99):
+        assert finished_likelihood(turn(voice, text)) < finished_likelihood(turn(voice, "Yes.")) - 0.09
 
 
-def test_words_that_break_off_do_not_matter_where_nothing_judges_the_voice() -> None:
-    assert delay_ms(PATIENT, turn(None, "Are you open on")) == 500
+# --- the words as a witness
+
+
+JUDGED = replace(QUIET_TURNS, min_delay_ms=250, max_delay_ms=2_000)
+
+
+def test_the_words_are_judged_as_soon_as_they_are_known() -> None:
+    script = Script(policy(turn_taking=JUDGED)).open(scores=True, scores_words=True)
+    script.start_speaking()
+    assert not only(script.after(1_000).stop_speaking(), ScoreWords)
+    (asked,) = only(script.transcribed("Are you open?"), ScoreWords)
+    assert (asked.utterance_id, asked.revision) == (1, 1)
+    assert [message.text for message in asked.messages] == ["Be brief.", "Are you open?"]
+
+
+def test_the_words_are_judged_once_and_behind_the_beginning_of_the_reply_to_them() -> None:
+    turns = replace(JUDGED, preemptive_generation=True)
+    script = Script(policy(turn_taking=turns)).open(scores=True, scores_words=True)
+    script.start_speaking()
+    script.after(1_000).stop_speaking()
+    assert names(script.transcribed("Are you open?")) == ["Generate", "ScoreWords"]
+    script.score(0.95)
+    script.wait(40)
+    assert len(script.all(ScoreWords)) == 1
+    # Speech that goes on makes other words of them.
+    script.start_speaking()
+    script.after(400).stop_speaking()
+    (asked,) = only(script.transcribed("Are you open on Monday?"), ScoreWords)
+    assert asked.revision == 2
+    assert asked.messages[-1].text == "Are you open on Monday?"
+
+
+def test_words_that_come_when_the_turn_is_over_are_not_judged() -> None:
+    script = Script(policy(turn_taking=JUDGED)).open(scores_words=True)
+    script.start_speaking()
+    script.after(1_000).stop_speaking()
+    script.wait(2_000)
+    assert "Generate" in names(script.transcribed("Are you open?"))
+    assert not script.all(ScoreWords)
+
+
+def test_a_whole_sentence_said_with_a_sure_voice_is_answered_after_the_shortest_wait() -> None:
+    script = spoken(Script(policy(turn_taking=JUDGED)).open(scores=True, scores_words=True), "Are you open?")
+    script.score(0.95)
+    script.words_score(0.5)
+    assert script.wait(49) == ()
+    assert "Generate" in names(script.wait(1))
+
+
+def test_words_that_come_to_no_end_keep_a_sure_voice_waiting() -> None:
+    script = spoken(Script(policy(turn_taking=JUDGED)).open(scores=True, scores_words=True), "He should notice.")
+    script.score(0.95)
+    script.words_score(0.02)
+    assert script.wait(900) == ()
+
+
+def test_nobody_waits_for_the_judgement_of_the_words() -> None:
+    script = spoken(Script(policy(turn_taking=JUDGED)).open(scores=True, scores_words=True), "Are you open?")
+    script.score(0.99)
+    assert "Generate" in names(script.wait(300))
+
+
+def test_the_words_of_a_button_and_none_at_all_are_not_judged() -> None:
+    held = Script(policy(turn_taking=replace(QUIET_TURNS, detection=Detection.PUSH_TO_TALK))).open(scores_words=True)
+    held.press()
+    held.after(500).let_go()
+    held.transcribed("Are you open?")
+    silent = spoken(Script().open(scores_words=True), "")
+    assert not held.all(ScoreWords)
+    assert not silent.all(ScoreWords)
+
+
+def test_a_second_judgement_of_words_and_one_of_others_mean_nothing() -> None:
+    script = spoken(Script(policy(turn_taking=JUDGED)).open(scores_words=True), "Are you open on")
+    script.words_score(0.02)
+    script.words_score(0.9)
+    assert script.ignored == "score_repeated"
+    script.start_speaking()
+    script.after(600).stop_speaking()
+    script.words_score(0.9)
+    assert script.ignored == "score_superseded"
+    script.transcribed("Are you open on Monday?")
+    script.do(e.WordsScored, utterance_id=1, revision=1, probability=0.9, timing=NO_COST)
+    assert script.ignored == "score_superseded"
+
+
+# --- the pause judged by its sound
 
 
 def test_a_judged_pause_waits_for_its_words() -> None:

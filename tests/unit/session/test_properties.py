@@ -56,7 +56,7 @@ def test_every_event_is_decided_in_every_phase(phase: Phase, kind: type[e.Sessio
 
 
 @given(st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_random_sessions_keep_every_invariant(seed: int) -> None:
     random_session(seed, STEPS)
 

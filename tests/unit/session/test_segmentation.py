@@ -69,6 +69,15 @@ def test_a_sentence_is_complete_when_the_space_after_it_was_seen() -> None:
     assert split_ready("It costs 3. Fine", first=False) == (("It costs 3.",), "Fine")
 
 
+def test_a_mark_behind_a_letter_that_nothing_else_can_follow_ends_what_was_said_at_once() -> None:
+    assert split_ready("That is a classic,", first=True) == (("That is a classic,",), "")
+    assert split_ready("Is it 3,", first=True) == ((), "Is it 3,")
+    assert split_ready("Can you come tomorrow?", first=False) == (("Can you come tomorrow?",), "")
+    assert split_ready("Well, that is a classic,", first=False)[0] == ()
+    assert split_ready("See example.", first=False)[0] == ()
+    assert split_ready("See the page at http:", first=True)[0] == ()
+
+
 def test_words_without_a_full_stop_are_cut_at_a_space() -> None:
     segments = split_all("word " * 100, first=False)
     assert all(len(segment) <= SEGMENT_CHARS_MAX for segment in segments)
@@ -91,16 +100,23 @@ def test_a_long_stretch_of_markup_is_not_spoken() -> None:
 
 def test_a_first_segment_without_marks_is_cut_before_a_word_that_may_follow_a_breath() -> None:
     text = "I am more than happy to help you with your project and I will need some guidance"
-    assert split_ready(text, first=True)[0] == ("I am more than happy to help you with your project",)
+    assert split_ready(text, first=True)[0] == ("I am more than happy to help you",)
 
 
 def test_a_first_segment_without_marks_and_links_is_cut_at_a_space() -> None:
     text = "Absolutely everybody can understand complicated explanations nowadays rather quickly"
     (cut,) = split_ready(text, first=True)[0]
     assert text.startswith(f"{cut} ")
-    assert len(cut) <= 64
+    assert len(cut) <= 40
 
 
 def test_later_segments_wait_for_their_mark() -> None:
     text = "I am more than happy to help you with your project and I will need some guidance"
     assert split_ready(text, first=False) == ((), text)
+
+
+def test_no_is_a_sentence_unless_a_number_follows() -> None:
+    assert split_ready("No, no. You are right. ", first=True)[0] == ("No, no.", "You are right.")
+    assert split_ready("Take bus no. 5 to the station. ", first=False)[0] == ("Take bus no. 5 to the station.",)
+    assert split_ready("No. ", first=True) == ((), "No. ")
+    assert split_all("No.", first=True) == ("No.",)

@@ -19,6 +19,7 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.session import commands as c
 from voice_orchestrator.session import events as e
+from voice_orchestrator.session.deadlines import next_deadline
 
 
 def trailing(text: str = "Are you open today?", *, scores: bool = False) -> Script:
@@ -145,12 +146,15 @@ def test_at_most_one_lives_at_a_time() -> None:
 
 
 def test_a_long_wait_is_not_spent_on_a_reply_that_is_likely_in_vain() -> None:
-    script = Script(policy(turn_taking=SPECULATIVE)).open(scores=True)
+    script = Script(policy(turn_taking=replace(SPECULATIVE, max_delay_ms=2_000))).open(scores=True)
     script.start_speaking()
     script.after(1_000).stop_speaking()
     script.score(0.0)
     script.transcribed("Are you open on")
-    commit_ms = 800 + 1_500
+    begins_ms = next_deadline(script.state)
+    assert begins_ms is not None
+    commit_ms = begins_ms + 800
+    assert commit_ms > 800 + 1_700
     assert script.wait(commit_ms - 800 - script.now_ms - 1) == ()
     assert names(script.wait(1)) == ["Generate"]
     assert script.where() is Phase.ACTIVE
@@ -190,14 +194,16 @@ def test_its_node_can_be_lost_and_the_turn_is_answered_by_the_next() -> None:
     assert only(script.ready(), Generate)
 
 
-def test_words_that_will_stay_are_shown_to_the_model_while_the_caller_speaks() -> None:
+def test_the_model_reads_the_newest_words_while_the_caller_speaks() -> None:
     script = Script(policy(turn_taking=replace(SPECULATIVE, partial_interval_ms=500))).open()
     script.start_speaking()
     script.wait(500)
+    (first,) = only(script.transcribed("I would like", final=False), PrimePrompt)
+    script.wait(500)
     assert only(script.transcribed("I would like", final=False), PrimePrompt) == []
     script.wait(500)
-    (prime,) = only(script.transcribed("I would like a", final=False), PrimePrompt)
-    assert prime.messages[-1].text == "I would like"
+    (second,) = only(script.transcribed("I would like a", final=False), PrimePrompt)
+    assert [prime.messages[-1].text for prime in (first, second)] == ["I would like", "I would like a"]
 
 
 def test_in_a_call_without_agent_sound_it_is_shown_at_the_commit_only() -> None:

@@ -111,9 +111,23 @@ def test_partial_words_are_asked_for_while_the_caller_speaks_one_request_at_a_ti
     script.start_speaking()
     assert names(script.wait(500)) == ["Transcribe"]
     assert names(script.wait(500)) == []
-    assert names(script.transcribed("I would", final=False)) == []
-    assert names(script.wait(500)) == ["Transcribe"]
+    assert "Transcribe" not in names(script.transcribed("I would", final=False))
+    assert names(script.wait(1_500)) == ["Transcribe"]
     assert names(script.transcribed("", final=False)) == []
+
+
+def test_a_node_that_took_long_for_partial_words_is_left_alone_for_three_times_as_long() -> None:
+    script = Script(policy(turn_taking=TurnTakingPolicy(partial_interval_ms=500))).open()
+    script.start_speaking()
+    script.wait(500)
+    script.wait(100)
+    script.transcribed("I would", final=False)
+    assert names(script.wait(399)) == []
+    assert names(script.wait(1)) == ["Transcribe"]
+    script.wait(300)
+    script.transcribed("I would like", final=False)
+    assert names(script.wait(899)) == []
+    assert names(script.wait(1)) == ["Transcribe"]
 
 
 def test_a_partial_that_comes_after_the_pause_is_superseded() -> None:

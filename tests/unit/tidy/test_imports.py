@@ -15,7 +15,7 @@ SOURCES = (
     ROOT / "services/inference/src/voice_inference",
 )
 SESSION = ROOT / "services/orchestrator/src/voice_orchestrator/session"
-PURE = {"collections.abc", "dataclasses", "enum", "functools", "itertools", "operator", "re", "typing"}
+PURE = {"collections.abc", "dataclasses", "enum", "functools", "itertools", "math", "operator", "re", "typing"}
 
 
 def python_files(*folders: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def test_each_side_has_its_own_extremes(tmp_path: Path) -> None:
     assert sound.ogg is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=200))
 def test_extremes_are_never_smaller_than_the_sound(tmp_path_factory: pytest.TempPathFactory, values: list[int]) -> None:
     samples = both_sides(np.array(values, dtype=np.int16), np.zeros(len(values), dtype=np.int16))

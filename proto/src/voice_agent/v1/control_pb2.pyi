@@ -288,6 +288,9 @@ class Control(_message.Message):
     SCORE_END_OF_TURN_FIELD_NUMBER: _builtins.int
     END_OF_TURN_SCORED_FIELD_NUMBER: _builtins.int
     TOOL_REQUESTED_FIELD_NUMBER: _builtins.int
+    SPEECH_FALTERED_FIELD_NUMBER: _builtins.int
+    SCORE_WORDS_FIELD_NUMBER: _builtins.int
+    WORDS_SCORED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat:
         """Either side of either stream, every 250 ms; silence of 1 s means the peer is gone. Nothing follows."""
@@ -452,6 +455,22 @@ class Control(_message.Message):
     def tool_requested(self) -> _generation_pb2.ToolRequested:
         """Inference to orchestrator, before GenerationEnded with reason TOOLS. Followed by another Generate of the same run."""
 
+    @_builtins.property
+    def speech_faltered(self) -> _speech_pb2.SpeechFaltered:
+        """Inference to orchestrator while caller speech is open, at most once per fall of its probability: the speech may
+        be about to end. Followed by SpeechEnded when it does, by nothing when it goes on. Nodes need not send it.
+        """
+
+    @_builtins.property
+    def score_words(self) -> _generation_pb2.ScoreWords:
+        """Orchestrator to inference, at most once per pause of a turn, to nodes whose SessionReady says that they score
+        words. Answered by WordsScored, unless it fails, a later one supersedes it or CancelTranscription cancels it.
+        """
+
+    @_builtins.property
+    def words_scored(self) -> _generation_pb2.WordsScored:
+        """Inference to orchestrator, at most once per ScoreWords."""
+
     def __init__(
         self,
         *,
@@ -492,12 +511,15 @@ class Control(_message.Message):
         score_end_of_turn: _speech_pb2.ScoreEndOfTurn | None = ...,
         end_of_turn_scored: _speech_pb2.EndOfTurnScored | None = ...,
         tool_requested: _generation_pb2.ToolRequested | None = ...,
+        speech_faltered: _speech_pb2.SpeechFaltered | None = ...,
+        score_words: _generation_pb2.ScoreWords | None = ...,
+        words_scored: _generation_pb2.WordsScored | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "score_words", b"score_words", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_faltered", b"speech_faltered", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency", "words_scored", b"words_scored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "barge_in", b"barge_in", "call_accepted", b"call_accepted", "call_ended", b"call_ended", "call_open", b"call_open", "cancel_run", b"cancel_run", "cancel_transcription", b"cancel_transcription", "dtmf", b"dtmf", "end_of_turn_scored", b"end_of_turn_scored", "failure", b"failure", "generate", b"generate", "generation_ended", b"generation_ended", "hang_up", b"hang_up", "heartbeat", b"heartbeat", "phase_changed", b"phase_changed", "playout_flush", b"playout_flush", "playout_pause", b"playout_pause", "playout_position", b"playout_position", "playout_resume", b"playout_resume", "prime_prompt", b"prime_prompt", "run_audio_end", b"run_audio_end", "run_heard", b"run_heard", "run_stopped", b"run_stopped", "score_end_of_turn", b"score_end_of_turn", "score_words", b"score_words", "segment_mark", b"segment_mark", "session_close", b"session_close", "session_configure", b"session_configure", "session_ready", b"session_ready", "speculation_ended", b"speculation_ended", "speech_ended", b"speech_ended", "speech_faltered", b"speech_faltered", "speech_started", b"speech_started", "synthesis_ended", b"synthesis_ended", "synthesize", b"synthesize", "talk_pressed", b"talk_pressed", "talk_released", b"talk_released", "tool_requested", b"tool_requested", "transcribe", b"transcribe", "turn_latency", b"turn_latency", "words_scored", b"words_scored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "dtmf", "talk_pressed", "talk_released", "run_heard", "speculation_ended", "segment_mark", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close", "score_end_of_turn", "end_of_turn_scored", "tool_requested"]  # noqa: Y015
+    _WhichOneofReturnType_arm: _TypeAlias = _typing.Literal["heartbeat", "failure", "call_open", "call_accepted", "hang_up", "call_ended", "phase_changed", "barge_in", "playout_pause", "playout_resume", "playout_flush", "playout_position", "run_audio_end", "turn_latency", "dtmf", "talk_pressed", "talk_released", "run_heard", "speculation_ended", "segment_mark", "session_configure", "session_ready", "speech_started", "speech_ended", "transcribe", "cancel_transcription", "prime_prompt", "generate", "generation_ended", "synthesize", "synthesis_ended", "cancel_run", "run_stopped", "session_close", "score_end_of_turn", "end_of_turn_scored", "tool_requested", "speech_faltered", "score_words", "words_scored"]  # noqa: Y015
     _WhichOneofArgType_arm: _TypeAlias = _typing.Literal["arm", b"arm"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_arm) -> _WhichOneofReturnType_arm | None: ...
 

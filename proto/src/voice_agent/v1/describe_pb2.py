@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voice_agent.v1 import failure_pb2 as voice__agent_dot_v1_dot_failure__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dvoice_agent/v1/describe.proto\x12\x0evoice_agent.v1\x1a\x1cvoice_agent/v1/failure.proto\"\x11\n\x0f\x44\x65scribeRequest\"\xe9\x01\n\x11\x45ngineDescription\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Stage\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x11\n\tprecision\x18\x05 \x01(\t\x12\x11\n\tlanguages\x18\x06 \x03(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\x12\x12\n\nword_times\x18\x08 \x01(\x08\x12\x13\n\x0b\x63oncurrency\x18\t \x01(\r\x12\x0e\n\x06voices\x18\n \x03(\t\x12\r\n\x05tools\x18\x0b \x01(\x08\"\x99\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x32\n\x07\x65ngines\x18\x03 \x03(\x0b\x32!.voice_agent.v1.EngineDescription\x12\x15\n\rsession_slots\x18\x04 \x01(\r\x12\x1a\n\x12\x66ree_session_slots\x18\x05 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dvoice_agent/v1/describe.proto\x12\x0evoice_agent.v1\x1a\x1cvoice_agent/v1/failure.proto\"\x11\n\x0f\x44\x65scribeRequest\"\xff\x01\n\x11\x45ngineDescription\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.voice_agent.v1.Stage\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x11\n\tprecision\x18\x05 \x01(\t\x12\x11\n\tlanguages\x18\x06 \x03(\t\x12\x11\n\tstreaming\x18\x07 \x01(\x08\x12\x12\n\nword_times\x18\x08 \x01(\x08\x12\x13\n\x0b\x63oncurrency\x18\t \x01(\r\x12\x0e\n\x06voices\x18\n \x03(\t\x12\r\n\x05tools\x18\x0b \x01(\x08\x12\x14\n\x0cscores_words\x18\x0c \x01(\x08\"\x99\x01\n\x10\x44\x65scribeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x32\n\x07\x65ngines\x18\x03 \x03(\x0b\x32!.voice_agent.v1.EngineDescription\x12\x15\n\rsession_slots\x18\x04 \x01(\r\x12\x1a\n\x12\x66ree_session_slots\x18\x05 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEREQUEST']._serialized_start=79
   _globals['_DESCRIBEREQUEST']._serialized_end=96
   _globals['_ENGINEDESCRIPTION']._serialized_start=99
-  _globals['_ENGINEDESCRIPTION']._serialized_end=332
-  _globals['_DESCRIBERESPONSE']._serialized_start=335
-  _globals['_DESCRIBERESPONSE']._serialized_end=488
+  _globals['_ENGINEDESCRIPTION']._serialized_end=354
+  _globals['_DESCRIBERESPONSE']._serialized_start=357
+  _globals['_DESCRIBERESPONSE']._serialized_end=510
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,7 @@ class EngineDescription(_message.Message):
     CONCURRENCY_FIELD_NUMBER: _builtins.int
     VOICES_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
+    SCORES_WORDS_FIELD_NUMBER: _builtins.int
     stage: _failure_pb2.Stage.ValueType
     """The stage it serves: VAD, STT, END_OF_TURN, LLM or TTS."""
     engine: _builtins.str
@@ -71,6 +72,8 @@ class EngineDescription(_message.Message):
     """Pieces of work it does at the same time; more are queued."""
     tools: _builtins.bool
     """True when it passes tools on to its model, for LLM; others leave the tools of a Generate out."""
+    scores_words: _builtins.bool
+    """True when it scores words, for LLM: whether a sentence ends there."""
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Languages it takes, BCP 47 primary subtags; empty: any."""
@@ -93,10 +96,11 @@ class EngineDescription(_message.Message):
         concurrency: _builtins.int = ...,
         voices: _abc.Iterable[_builtins.str] | None = ...,
         tools: _builtins.bool = ...,
+        scores_words: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "device", b"device", "engine", b"engine", "languages", b"languages", "model", b"model", "precision", b"precision", "stage", b"stage", "streaming", b"streaming", "tools", b"tools", "voices", b"voices", "word_times", b"word_times"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency", b"concurrency", "device", b"device", "engine", b"engine", "languages", b"languages", "model", b"model", "precision", b"precision", "scores_words", b"scores_words", "stage", b"stage", "streaming", b"streaming", "tools", b"tools", "voices", b"voices", "word_times", b"word_times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

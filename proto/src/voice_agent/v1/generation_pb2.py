@@ -26,7 +26,7 @@ from voice_agent.v1 import sensitivity_pb2 as voice__agent_dot_v1_dot_sensitivit
 from voice_agent.v1 import timing_pb2 as voice__agent_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fvoice_agent/v1/generation.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"\x90\x01\n\x0b\x43hatMessage\x12&\n\x04role\x18\x01 \x01(\x0e\x32\x18.voice_agent.v1.ChatRole\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x1c\n\x0etool_arguments\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01\"O\n\x0fToolDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x19\n\x11parameters_schema\x18\x03 \x01(\t\"J\n\rToolRequested\x12\x12\n\ncall_index\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\targuments\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\"<\n\x0bPrimePrompt\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.voice_agent.v1.ChatMessage\"\xbd\x01\n\x08Generate\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.voice_agent.v1.ChatMessage\x12\x12\n\nmax_tokens\x18\x02 \x01(\r\x12\x13\n\x0btemperature\x18\x03 \x01(\x02\x12\r\n\x05top_p\x18\x04 \x01(\x02\x12\x0c\n\x04seed\x18\x05 \x01(\r\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12.\n\x05tools\x18\x07 \x03(\x0b\x32\x1f.voice_agent.v1.ToolDeclaration\"\xb3\x01\n\x0fGenerationEnded\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.voice_agent.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\x12\x18\n\x10generated_tokens\x18\x04 \x01(\r\x12*\n\x06timing\x18\x05 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming\"\x0b\n\tCancelRun\"\x0c\n\nRunStopped\"\x0e\n\x0cSessionClose*|\n\x08\x43hatRole\x12\x19\n\x15\x43HAT_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HAT_ROLE_SYSTEM\x10\x01\x12\x12\n\x0e\x43HAT_ROLE_USER\x10\x02\x12\x17\n\x13\x43HAT_ROLE_ASSISTANT\x10\x03\x12\x12\n\x0e\x43HAT_ROLE_TOOL\x10\x04*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_TOOLS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fvoice_agent/v1/generation.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"\x90\x01\n\x0b\x43hatMessage\x12&\n\x04role\x18\x01 \x01(\x0e\x32\x18.voice_agent.v1.ChatRole\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x0ctool_call_id\x18\x03 \x01(\t\x12\x11\n\ttool_name\x18\x04 \x01(\t\x12\x1c\n\x0etool_arguments\x18\x05 \x01(\tB\x04\x88\xb5\x18\x01\"O\n\x0fToolDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x19\n\x11parameters_schema\x18\x03 \x01(\t\"J\n\rToolRequested\x12\x12\n\ncall_index\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\targuments\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\"<\n\x0bPrimePrompt\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.voice_agent.v1.ChatMessage\"\xbd\x01\n\x08Generate\x12-\n\x08messages\x18\x01 \x03(\x0b\x32\x1b.voice_agent.v1.ChatMessage\x12\x12\n\nmax_tokens\x18\x02 \x01(\r\x12\x13\n\x0btemperature\x18\x03 \x01(\x02\x12\r\n\x05top_p\x18\x04 \x01(\x02\x12\x0c\n\x04seed\x18\x05 \x01(\r\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12.\n\x05tools\x18\x07 \x03(\x0b\x32\x1f.voice_agent.v1.ToolDeclaration\"\xb3\x01\n\x0fGenerationEnded\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.voice_agent.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\x12\x18\n\x10generated_tokens\x18\x04 \x01(\r\x12*\n\x06timing\x18\x05 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming\"\x0b\n\tCancelRun\"\x0c\n\nRunStopped\"\x0e\n\x0cSessionClose\"c\n\nScoreWords\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12-\n\x08messages\x18\x03 \x03(\x0b\x32\x1b.voice_agent.v1.ChatMessage\"v\n\x0bWordsScored\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12*\n\x06timing\x18\x04 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming*|\n\x08\x43hatRole\x12\x19\n\x15\x43HAT_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43HAT_ROLE_SYSTEM\x10\x01\x12\x12\n\x0e\x43HAT_ROLE_USER\x10\x02\x12\x17\n\x13\x43HAT_ROLE_ASSISTANT\x10\x03\x12\x12\n\x0e\x43HAT_ROLE_TOOL\x10\x04*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_TOOLS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATMESSAGE'].fields_by_name['tool_arguments']._serialized_options = b'\210\265\030\001'
   _globals['_TOOLREQUESTED'].fields_by_name['arguments']._loaded_options = None
   _globals['_TOOLREQUESTED'].fields_by_name['arguments']._serialized_options = b'\210\265\030\001'
-  _globals['_CHATROLE']._serialized_start=897
-  _globals['_CHATROLE']._serialized_end=1021
-  _globals['_FINISHREASON']._serialized_start=1023
-  _globals['_FINISHREASON']._serialized_end=1143
+  _globals['_CHATROLE']._serialized_start=1118
+  _globals['_CHATROLE']._serialized_end=1242
+  _globals['_FINISHREASON']._serialized_start=1244
+  _globals['_FINISHREASON']._serialized_end=1364
   _globals['_CHATMESSAGE']._serialized_start=115
   _globals['_CHATMESSAGE']._serialized_end=259
   _globals['_TOOLDECLARATION']._serialized_start=261
@@ -61,4 +61,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSTOPPED']._serialized_end=879
   _globals['_SESSIONCLOSE']._serialized_start=881
   _globals['_SESSIONCLOSE']._serialized_end=895
+  _globals['_SCOREWORDS']._serialized_start=897
+  _globals['_SCOREWORDS']._serialized_end=996
+  _globals['_WORDSSCORED']._serialized_start=998
+  _globals['_WORDSSCORED']._serialized_end=1116
 # @@protoc_insertion_point(module_scope)

@@ -344,3 +344,71 @@ class SessionClose(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionClose: _TypeAlias = SessionClose  # noqa: Y015
+
+@_typing.final
+class ScoreWords(_message.Message):
+    """Judge from the words of a turn whether the caller has finished."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    utterance_id: _builtins.int
+    """The turn, from 1."""
+    revision: _builtins.int
+    """The revision of the transcript the words are from."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
+        """The conversation as a Generate would show it; the last message holds the words, at least one."""
+
+    def __init__(
+        self,
+        *,
+        utterance_id: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        messages: _abc.Iterable[Global___ChatMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "revision", b"revision", "utterance_id", b"utterance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreWords: _TypeAlias = ScoreWords  # noqa: Y015
+
+@_typing.final
+class WordsScored(_message.Message):
+    """How likely it is that the caller has finished, as far as the words tell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    TIMING_FIELD_NUMBER: _builtins.int
+    utterance_id: _builtins.int
+    """Echo of ScoreWords.utterance_id."""
+    revision: _builtins.int
+    """Echo of ScoreWords.revision."""
+    probability: _builtins.float
+    """That a sentence ends here, 0 to 1. Seldom above 0.6 even for whole sentences."""
+    @_builtins.property
+    def timing(self) -> _timing_pb2.WorkTiming:
+        """What the work cost."""
+
+    def __init__(
+        self,
+        *,
+        utterance_id: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        probability: _builtins.float = ...,
+        timing: _timing_pb2.WorkTiming | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["probability", b"probability", "revision", b"revision", "timing", b"timing", "utterance_id", b"utterance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WordsScored: _TypeAlias = WordsScored  # noqa: Y015

@@ -27,31 +27,33 @@ from voice_agent.v1 import audio_pb2 as voice__agent_dot_v1_dot_audio__pb2
 from voice_agent.v1 import timing_pb2 as voice__agent_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvoice_agent/v1/speech.proto\x12\x0evoice_agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1avoice_agent/v1/audio.proto\x1a\x1bvoice_agent/v1/timing.proto\"\xaa\x01\n\x0bVadSettings\x12\x1c\n\x14\x61\x63tivation_threshold\x18\x01 \x01(\x02\x12\x1e\n\x16\x64\x65\x61\x63tivation_threshold\x18\x02 \x01(\x02\x12-\n\nmin_speech\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmin_silence\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc4\x01\n\x10SessionConfigure\x12\x32\n\rcaller_format\x18\x01 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12(\n\x03vad\x18\x05 \x01(\x0b\x32\x1b.voice_agent.v1.VadSettings\"*\n\x0cSessionReady\x12\x1a\n\x12scores_end_of_turn\x18\x01 \x01(\x08\"N\n\rSpeechStarted\x12\x1c\n\x14start_offset_samples\x18\x01 \x01(\x04\x12\x1f\n\x17\x64\x65tected_offset_samples\x18\x02 \x01(\x04\"J\n\x0bSpeechEnded\x12\x1a\n\x12\x65nd_offset_samples\x18\x01 \x01(\x04\x12\x1f\n\x17\x64\x65tected_offset_samples\x18\x02 \x01(\x04\"\x9c\x01\n\nTranscribe\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x1e.voice_agent.v1.TranscribeKind\x12\x1c\n\x14start_offset_samples\x18\x04 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x05 \x01(\x04\"+\n\x13\x43\x61ncelTranscription\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\"r\n\x0eScoreEndOfTurn\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x1c\n\x14start_offset_samples\x18\x03 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x04 \x01(\x04\"z\n\x0f\x45ndOfTurnScored\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12*\n\x06timing\x18\x04 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming*i\n\x0eTranscribeKind\x12\x1f\n\x1bTRANSCRIBE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSCRIBE_KIND_PARTIAL\x10\x01\x12\x19\n\x15TRANSCRIBE_KIND_FINAL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bvoice_agent/v1/speech.proto\x12\x0evoice_agent.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1avoice_agent/v1/audio.proto\x1a\x1bvoice_agent/v1/timing.proto\"\xaa\x01\n\x0bVadSettings\x12\x1c\n\x14\x61\x63tivation_threshold\x18\x01 \x01(\x02\x12\x1e\n\x16\x64\x65\x61\x63tivation_threshold\x18\x02 \x01(\x02\x12-\n\nmin_speech\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmin_silence\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc4\x01\n\x10SessionConfigure\x12\x32\n\rcaller_format\x18\x01 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x31\n\x0c\x61gent_format\x18\x02 \x01(\x0b\x32\x1b.voice_agent.v1.AudioFormat\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05voice\x18\x04 \x01(\t\x12(\n\x03vad\x18\x05 \x01(\x0b\x32\x1b.voice_agent.v1.VadSettings\"@\n\x0cSessionReady\x12\x1a\n\x12scores_end_of_turn\x18\x01 \x01(\x08\x12\x14\n\x0cscores_words\x18\x02 \x01(\x08\"N\n\rSpeechStarted\x12\x1c\n\x14start_offset_samples\x18\x01 \x01(\x04\x12\x1f\n\x17\x64\x65tected_offset_samples\x18\x02 \x01(\x04\"J\n\x0bSpeechEnded\x12\x1a\n\x12\x65nd_offset_samples\x18\x01 \x01(\x04\x12\x1f\n\x17\x64\x65tected_offset_samples\x18\x02 \x01(\x04\"1\n\x0eSpeechFaltered\x12\x1f\n\x17\x64\x65tected_offset_samples\x18\x01 \x01(\x04\"\x9c\x01\n\nTranscribe\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x1e.voice_agent.v1.TranscribeKind\x12\x1c\n\x14start_offset_samples\x18\x04 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x05 \x01(\x04\"+\n\x13\x43\x61ncelTranscription\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\"r\n\x0eScoreEndOfTurn\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x1c\n\x14start_offset_samples\x18\x03 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x04 \x01(\x04\"z\n\x0f\x45ndOfTurnScored\x12\x14\n\x0cutterance_id\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\r\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\x12*\n\x06timing\x18\x04 \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming*i\n\x0eTranscribeKind\x12\x1f\n\x1bTRANSCRIBE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSCRIBE_KIND_PARTIAL\x10\x01\x12\x19\n\x15TRANSCRIBE_KIND_FINAL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voice_agent.v1.speech_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSCRIBEKIND']._serialized_start=1152
-  _globals['_TRANSCRIBEKIND']._serialized_end=1257
+  _globals['_TRANSCRIBEKIND']._serialized_start=1225
+  _globals['_TRANSCRIBEKIND']._serialized_end=1330
   _globals['_VADSETTINGS']._serialized_start=137
   _globals['_VADSETTINGS']._serialized_end=307
   _globals['_SESSIONCONFIGURE']._serialized_start=310
   _globals['_SESSIONCONFIGURE']._serialized_end=506
   _globals['_SESSIONREADY']._serialized_start=508
-  _globals['_SESSIONREADY']._serialized_end=550
-  _globals['_SPEECHSTARTED']._serialized_start=552
-  _globals['_SPEECHSTARTED']._serialized_end=630
-  _globals['_SPEECHENDED']._serialized_start=632
-  _globals['_SPEECHENDED']._serialized_end=706
-  _globals['_TRANSCRIBE']._serialized_start=709
-  _globals['_TRANSCRIBE']._serialized_end=865
-  _globals['_CANCELTRANSCRIPTION']._serialized_start=867
-  _globals['_CANCELTRANSCRIPTION']._serialized_end=910
-  _globals['_SCOREENDOFTURN']._serialized_start=912
-  _globals['_SCOREENDOFTURN']._serialized_end=1026
-  _globals['_ENDOFTURNSCORED']._serialized_start=1028
-  _globals['_ENDOFTURNSCORED']._serialized_end=1150
+  _globals['_SESSIONREADY']._serialized_end=572
+  _globals['_SPEECHSTARTED']._serialized_start=574
+  _globals['_SPEECHSTARTED']._serialized_end=652
+  _globals['_SPEECHENDED']._serialized_start=654
+  _globals['_SPEECHENDED']._serialized_end=728
+  _globals['_SPEECHFALTERED']._serialized_start=730
+  _globals['_SPEECHFALTERED']._serialized_end=779
+  _globals['_TRANSCRIBE']._serialized_start=782
+  _globals['_TRANSCRIBE']._serialized_end=938
+  _globals['_CANCELTRANSCRIPTION']._serialized_start=940
+  _globals['_CANCELTRANSCRIPTION']._serialized_end=983
+  _globals['_SCOREENDOFTURN']._serialized_start=985
+  _globals['_SCOREENDOFTURN']._serialized_end=1099
+  _globals['_ENDOFTURNSCORED']._serialized_start=1101
+  _globals['_ENDOFTURNSCORED']._serialized_end=1223
 # @@protoc_insertion_point(module_scope)

@@ -133,16 +133,20 @@ class SessionReady(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SCORES_END_OF_TURN_FIELD_NUMBER: _builtins.int
+    SCORES_WORDS_FIELD_NUMBER: _builtins.int
     scores_end_of_turn: _builtins.bool
     """True when the node answers ScoreEndOfTurn."""
+    scores_words: _builtins.bool
+    """True when the node answers ScoreWords."""
     def __init__(
         self,
         *,
         scores_end_of_turn: _builtins.bool = ...,
+        scores_words: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["scores_end_of_turn", b"scores_end_of_turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scores_end_of_turn", b"scores_end_of_turn", "scores_words", b"scores_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,6 +203,30 @@ class SpeechEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SpeechEnded: _TypeAlias = SpeechEnded  # noqa: Y015
+
+@_typing.final
+class SpeechFaltered(_message.Message):
+    """The caller's speech became faint: it may be about to end, or go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DETECTED_OFFSET_SAMPLES_FIELD_NUMBER: _builtins.int
+    detected_offset_samples: _builtins.int
+    """One past the last sample that had been looked at; origin: first caller sample of the session. What was said until
+    now lies before it.
+    """
+    def __init__(
+        self,
+        *,
+        detected_offset_samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detected_offset_samples", b"detected_offset_samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpeechFaltered: _TypeAlias = SpeechFaltered  # noqa: Y015
 
 @_typing.final
 class Transcribe(_message.Message):

@@ -2,14 +2,15 @@
 
 One lane per engine. Work is a callable (`run`) or a generator function (`stream`); it is executed on a worker thread
 and looks at its CancelToken itself. What waits in the queue is ordered by deadline, ties by arrival; cancelled work
-leaves the queue at once.
+leaves the queue at once. A stream may give way between two results to work that is due earlier.
 """
 
 import asyncio
 import heapq
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,11 @@ STREAM_BUFFER_ITEMS: Final = 64
 _END: Final = object()
 
 
+@dataclass(frozen=True, slots=True)
+class GiveWay:
+    """What a stream yields, and nobody is given, to let work go first that is due earlier; then it goes on."""
+
+
 @dataclass(slots=True)
 class JobTiming:
     """When a job was queued, began, gave its first result and ended; microseconds on the node's monotonic clock."""
@@ -37,7 +43,8 @@ class JobTiming:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    execute: Callable[[], None]
+    execute: Callable[[], bool]
+    """Whether it is over; otherwise it gave way and is to be called again."""
     abandon: Callable[[BaseException], None]
     cancel: CancelToken
     timing: JobTiming
@@ -46,8 +53,12 @@ class _Job:
 class Lane:
     """`threads` workers over a queue of at most `queue_max` jobs. Made and used on one event loop."""
 
-    def __init__(self, name: str, *, threads: int, queue_max: int, stage: Stage) -> None:
+    def __init__(
+        self, name: str, *, threads: int, queue_max: int, stage: Stage, on_queued: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_queued` is called when work was added to the queue."""
         self.name = name
+        self._on_queued = on_queued
         self._stage = stage
         self._queue_max = queue_max
         self._heap: list[tuple[float, int, _Job]] = []
@@ -94,7 +105,7 @@ class Lane:
             else:
                 future.set_exception(error)
 
-        def execute() -> None:
+        def execute() -> bool:
             try:
                 cancel.raise_if_cancelled()
                 result = work()
@@ -103,6 +114,7 @@ class Lane:
             else:
                 timing.first_at_us = monotonic_us()
                 _post(loop, finish, result, None)
+            return True
 
         self._submit(_Job(execute, lambda error: _post(loop, finish, None, error), cancel, timing), deadline_s)
         try:
@@ -113,7 +125,7 @@ class Lane:
 
     async def stream(
         self,
-        work: Callable[[], Iterator[T]],
+        work: Callable[[], Iterator[T | GiveWay]],
         *,
         deadline_s: float,
         cancel: CancelToken,
@@ -125,40 +137,45 @@ class Lane:
         results: asyncio.Queue[Any] = asyncio.Queue(maxsize=STREAM_BUFFER_ITEMS + 2)
         room = threading.Semaphore(STREAM_BUFFER_ITEMS)
         cancel.on_cancel(room.release)
+        made = _results(work)
 
         def put(item: object) -> None:
             results.put_nowait(item)
 
-        def execute() -> None:
+        def hand_over(item: object) -> None:
+            timing.first_at_us = timing.first_at_us or monotonic_us()
+            room.acquire()
+            cancel.raise_if_cancelled()
+            _post(loop, put, item)
+
+        def execute() -> bool:
             end: object = _END
             try:
                 cancel.raise_if_cancelled()
-                for item in work():
-                    if not timing.first_at_us:
-                        timing.first_at_us = monotonic_us()
-                    room.acquire()
-                    cancel.raise_if_cancelled()
-                    _post(loop, put, item)
+                for item in made:
+                    if not isinstance(item, GiveWay):
+                        hand_over(item)
+                    elif self.presses(deadline_s):
+                        return False
             except BaseException as error:
+                made.close()
                 end = _Raised(error)
             _post(loop, put, end)
+            return True
 
-        self._submit(_Job(execute, lambda error: _post(loop, put, _Raised(error)), cancel, timing), deadline_s)
-        finished = False
-        try:
-            while True:
-                item = await results.get()
-                if item is _END:
-                    finished = True
-                    return
-                if isinstance(item, _Raised):
-                    finished = True
-                    raise item.error
-                room.release()
+        def abandon(error: BaseException) -> None:
+            made.close()
+            _post(loop, put, _Raised(error))
+
+        self._submit(_Job(execute, abandon, cancel, timing), deadline_s)
+        async with aclosing(_read(results, room, cancel)) as items:
+            async for item in items:
                 yield item
-        finally:
-            if not finished:
-                cancel.cancel()
+
+    def presses(self, deadline_s: float) -> bool:
+        """Whether work waits that is due before `deadline_s`."""
+        with self._wakeup:
+            return bool(self._heap) and self._heap[0][0] < deadline_s
 
     def _submit(self, job: _Job, deadline_s: float) -> None:
         job.timing.queued_at_us = monotonic_us()
@@ -171,6 +188,7 @@ class Lane:
                 )
             heapq.heappush(self._heap, (deadline_s, next(self._order), job))
             self._wakeup.notify()
+        self._on_queued()
         job.cancel.on_cancel(lambda: self._drop(job))
 
     def _failure(self, reason: FailureReason, detail: str) -> VoiceAgentError:
@@ -195,13 +213,19 @@ class Lane:
                     self._wakeup.wait()
                 if not self._heap:
                     return
-                job = heapq.heappop(self._heap)[2]
+                entry = heapq.heappop(self._heap)
                 self._busy += 1
-            job.timing.began_at_us = monotonic_us()
-            job.execute()
+            job = entry[2]
+            job.timing.began_at_us = job.timing.began_at_us or monotonic_us()
+            over = job.execute()
             job.timing.ended_at_us = monotonic_us()
             with self._wakeup:
                 self._busy -= 1
+                closed = self._closed
+                if not over and not closed:
+                    heapq.heappush(self._heap, entry)
+            if not over and closed:
+                job.abandon(Cancelled())
 
     def close(self, timeout_s: float = 1.0) -> bool:
         """Refuses new work, abandons what waits, and joins the workers; whether all ended within `timeout_s`."""
@@ -215,6 +239,32 @@ class Lane:
         for thread in self._threads:
             thread.join(timeout_s)
         return not any(thread.is_alive() for thread in self._threads)
+
+
+async def _read(
+    results: asyncio.Queue[Any], room: threading.Semaphore, cancel: CancelToken
+) -> AsyncGenerator[Any, None]:
+    """What a worker puts into `results`, up to its end; `room` tells the worker what was taken."""
+    finished = False
+    try:
+        while True:
+            item = await results.get()
+            if item is _END:
+                finished = True
+                return
+            if isinstance(item, _Raised):
+                finished = True
+                raise item.error
+            room.release()
+            yield item
+    finally:
+        if not finished:
+            cancel.cancel()
+
+
+def _results(work: Callable[[], Iterator[T | GiveWay]]) -> Generator[T | GiveWay, None, None]:
+    """What `work` yields; `work` is called when the first is wanted."""
+    yield from work()
 
 
 @dataclass(frozen=True, slots=True)

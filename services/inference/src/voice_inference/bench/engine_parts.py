@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from voice_contract.failures import Stage
 from voice_inference.catalogue.store import ModelStore
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.engines.base import EndOfTurnEngine, LlmEngine, SttEngine, TtsEngine, VadEngine
 from voice_inference.engines.registry import (
-    ENGINES,
     EngineSpec,
     make_end_of_turn,
     make_llm,
@@ -16,6 +15,7 @@ from voice_inference.engines.registry import (
     make_vad,
 )
 from voice_inference.placement.engine_spec import engine_spec
+from voice_inference.placement.machine import ThisMachine
 from voice_inference.placement.resolve import ResolvedPlacement
 
 
@@ -48,18 +48,13 @@ class EngineParts:
 
     def llm(self, threads: int | None = None) -> LlmEngine:
         """The LLM engine."""
-        return make_llm(self._spec(Stage.LLM, threads), Courtesy())
+        return make_llm(self._spec(Stage.LLM, threads), CoreTurns(ThisMachine().cores()))
 
     def tts(self, threads: int | None = None) -> TtsEngine:
         """The TTS engine."""
         engine = make_tts(self._spec(Stage.TTS, threads))
         engine.warm_up()
         return engine
-
-    def threads_matter(self, stage: Stage) -> bool:
-        """Whether the stage's engine computes on cores of this process."""
-        engine = self.resolved.engine(stage)
-        return ENGINES[stage, engine.placed.engine].embedded and engine.device == "cpu"
 
     def _spec(self, stage: Stage, threads: int | None = None) -> EngineSpec:
         spec = engine_spec(self.resolved, self.store, stage)

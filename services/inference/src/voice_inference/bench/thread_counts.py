@@ -28,7 +28,7 @@ def thread_times(
     """STT, LLM and TTS with each number of threads; engines that do not compute here are left out."""
     found = []
     for stage, measure in ((Stage.STT, _stt_ms), (Stage.LLM, _llm_ms), (Stage.TTS, _tts_ms)):
-        if not parts.threads_matter(stage):
+        if not parts.resolved.engine(stage).threads_here:
             continue
         took_ms = []
         for threads in counts_to_try(cores):

@@ -170,9 +170,9 @@ SILERO_VAD: Final = CatalogueModel(
     bundled_in=BundledIn(requirement="silero-vad==6.2.3", import_name="silero_vad", folder="data"),
     files=(
         ModelFile(
-            name="silero_vad.onnx",
-            size_bytes=2_327_524,
-            sha256="1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
+            name="silero_vad_16k_sequence.onnx",
+            size_bytes=1_246_165,
+            sha256="9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
         ),
     ),
 )

@@ -102,8 +102,10 @@ class SttEngine(Protocol):
     def warm_up(self) -> None:
         """Runs once so that the first real call is not slower than the others."""
 
-    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken) -> SttResult:
-        """Words of `samples` in `language` (BCP 47). Raises Cancelled, or VoiceAgentError with stage STT."""
+    def transcribe(self, samples: FloatSamples, language: str, cancel: CancelToken, expected: str = "") -> SttResult:
+        """Words of `samples` in `language` (BCP 47). `expected` is what was heard in the beginning of them: it may save
+        time and must not change the words. Raises Cancelled, or VoiceAgentError with stage STT.
+        """
 
 
 class EndOfTurnEngine(Protocol):
@@ -184,6 +186,11 @@ class LlmEngine(Protocol):
 
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         """Evaluates a prompt into the cache where the engine has one; otherwise does nothing."""
+
+    async def score_words(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> float:
+        """How likely it is, 0 to 1, that a sentence ends with the last of `messages`. Raises Cancelled, or
+        VoiceAgentError with stage LLM; always the latter when `describe().scores_words` is False.
+        """
 
     async def forget(self, session_id: str) -> None:
         """Gives back what is cached for a session."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns
 from voice_inference.engines.base import EndOfTurnEngine, LlmEngine, SttEngine, TtsEngine, VadEngine
 
 OptionValue = str | int | float
@@ -134,8 +134,8 @@ def make_tts(spec: EngineSpec) -> TtsEngine:
     return Piper(spec.files(), model=spec.model, device=spec.device, threads=spec.threads)
 
 
-def make_llm(spec: EngineSpec, courtesy: Courtesy) -> LlmEngine:
-    """Makes the LLM engine; its `start` loads or reaches the model. One that runs here uses the `courtesy`."""
+def make_llm(spec: EngineSpec, turns: CoreTurns) -> LlmEngine:
+    """Makes the LLM engine; its `start` loads or reaches the model. One that runs here takes its `turns`."""
     require_installed(Stage.LLM, spec.engine)
     if spec.engine == "ollama":
         from voice_inference.engines.llm.ollama import Ollama
@@ -168,7 +168,8 @@ def make_llm(spec: EngineSpec, courtesy: Courtesy) -> LlmEngine:
         threads=spec.threads,
         context_tokens=int(spec.option("context_tokens", 2048)),
         repeat_penalty=float(spec.option("repeat_penalty", 1.1)),
-        courtesy=courtesy,
+        turns=turns,
+        precision=spec.precision,
         concurrency=int(spec.option("concurrency", 4)),
         cache_tokens=int(spec.option("cache_tokens", 0)),
     )

@@ -16,6 +16,13 @@ class ResolvedEngine:
     stage: Stage
     placed: EnginePlacement
     device: str
+    embedded: bool
+    """Whether it runs in the node's process."""
+
+    @property
+    def threads_here(self) -> int:
+        """Threads it computes with on the cores of this machine; 0 when it computes elsewhere."""
+        return self.placed.threads if self.embedded and self.device == "cpu" else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +63,7 @@ def resolve(placement: Placement, machine: MachineProbe) -> ResolvedPlacement:
         if device == "auto" or device.startswith("cuda"):
             gpus = machine.gpus() if gpus is None else gpus
             device = _gpu_device(stage, placed, gpus)
-        engines.append(ResolvedEngine(stage=stage, placed=placed, device=device))
+        engines.append(ResolvedEngine(stage=stage, placed=placed, device=device, embedded=entry.embedded))
     _check_memory(engines, machine, gpus or ())
     cores = machine.cores()
     warnings = tuple(

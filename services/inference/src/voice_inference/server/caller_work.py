@@ -1,19 +1,24 @@
-"""The work one session has going on with the caller's sound: transcriptions and end-of-turn scores."""
+"""The work one session has going on with what the caller said: transcriptions and judgements of pauses."""
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from voice_contract.failures import Stage
+import structlog
+
+from voice_contract.failures import Stage, VoiceAgentError
 from voice_contract.messages import (
+    CancelTranscription,
     EndOfTurnScored,
     ScoreEndOfTurn,
+    ScoreWords,
     SessionConfigure,
     Speaker,
     Transcribe,
     TranscribeKind,
     Transcript,
     TranscriptKind,
+    WordsScored,
 )
 from voice_inference.engines.base import Cancelled, CancelToken
 from voice_inference.server.audio_ring import AudioRing
@@ -23,11 +28,21 @@ from voice_inference.server.pipeline import Pipeline
 
 UTTERANCES_KEPT: Final = 4
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(slots=True)
 class _Request:
     revision: int
     cancel: CancelToken = field(default_factory=CancelToken)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The last words, and where in the caller's sound theirs began."""
+
+    start: int
+    text: str
 
 
 class _Requests:
@@ -71,12 +86,14 @@ class CallerWork:
 
     def __init__(
         self,
+        session_id: str,
         configure: SessionConfigure,
         pipeline: Pipeline,
         ring: AudioRing,
         outbox: Outbox,
         failures: FailureReport,
     ) -> None:
+        self._session_id = session_id
         self._configure = configure
         self._pipeline = pipeline
         self._ring = ring
@@ -84,6 +101,22 @@ class CallerWork:
         self._failures = failures
         self._transcriptions = _Requests("transcribe", Stage.STT, failures)
         self._scores = _Requests("score_end_of_turn", Stage.END_OF_TURN, failures)
+        self._word_scores = _Requests("score_words", Stage.LLM, failures)
+        self._heard = _Heard(start=0, text="")
+
+    def accept(
+        self, group: asyncio.TaskGroup, asked: Transcribe | ScoreEndOfTurn | ScoreWords | CancelTranscription
+    ) -> None:
+        """Starts what is asked for, or gives an utterance up."""
+        match asked:
+            case Transcribe():
+                self.transcribe(group, asked)
+            case ScoreEndOfTurn():
+                self.score(group, asked)
+            case ScoreWords():
+                self.score_words(group, asked)
+            case CancelTranscription():
+                self.cancel(asked.utterance_id)
 
     def transcribe(self, group: asyncio.TaskGroup, asked: Transcribe) -> None:
         """Starts a transcription; an older one of the same utterance is given up."""
@@ -98,9 +131,14 @@ class CallerWork:
         partial = asked.kind is TranscribeKind.PARTIAL
         try:
             result, timing = await self._pipeline.transcribe(
-                samples, self._configure.language, partial=partial, cancel=cancel
+                samples,
+                self._configure.language,
+                partial=partial,
+                cancel=cancel,
+                expected=self._heard.text if self._heard.start == start else "",
             )
             cancel.raise_if_cancelled()
+            self._heard = _Heard(start, result.text)
             await self._outbox.put(
                 Transcript(
                     speaker=Speaker.CALLER,
@@ -144,12 +182,39 @@ class CallerWork:
         except Exception as error:
             await self._failures.report(error, Stage.END_OF_TURN, utterance_id=asked.utterance_id)
 
+    def score_words(self, group: asyncio.TaskGroup, asked: ScoreWords) -> None:
+        """Starts to score the words of a pause; an older score of the same utterance is given up."""
+        request = self._word_scores.supersede(asked.utterance_id, asked.revision)
+        if request is not None:
+            group.create_task(self._score_words(asked, request.cancel), name=f"score-words-{asked.utterance_id}")
+
+    async def _score_words(self, asked: ScoreWords, cancel: CancelToken) -> None:
+        try:
+            probability, timing = await self._pipeline.score_words(self._session_id, asked.messages, cancel)
+            cancel.raise_if_cancelled()
+            await self._outbox.put(
+                WordsScored(
+                    utterance_id=asked.utterance_id,
+                    revision=asked.revision,
+                    probability=probability,
+                    timing=timing,
+                )
+            )
+        except Cancelled:
+            self._pipeline.metrics.cancelled.labels(Stage.LLM.value).inc()
+        except Exception as error:
+            # Nobody waits for it. Not the text of an unexpected error: it might hold words of the caller.
+            text = str(error) if isinstance(error, VoiceAgentError) else type(error).__name__
+            log.warning("score_words_failed", error=text)
+
     def cancel(self, utterance_id: int) -> None:
         """Gives up what is going on with an utterance; does nothing when there is nothing."""
         self._transcriptions.cancel(utterance_id)
         self._scores.cancel(utterance_id)
+        self._word_scores.cancel(utterance_id)
 
     def cancel_all(self) -> None:
         """Cancels everything; used when the session ends."""
         self._transcriptions.cancel_all()
         self._scores.cancel_all()
+        self._word_scores.cancel_all()

@@ -19,6 +19,7 @@ from voice_contract.messages import (
     Heartbeat,
     PrimePrompt,
     ScoreEndOfTurn,
+    ScoreWords,
     SessionClose,
     SessionConfigure,
     SessionReady,
@@ -68,7 +69,7 @@ class ConverseSession:
         self._outbox = Outbox()
         self._ring = AudioRing()
         failures = FailureReport(self._outbox, pipeline.metrics)
-        self._caller = CallerWork(configure, pipeline, self._ring, self._outbox, failures)
+        self._caller = CallerWork(first.session_id, configure, pipeline, self._ring, self._outbox, failures)
         self._reply = ReplyWork(first.session_id, configure, pipeline, self._outbox, failures)
         self._guard = SequenceGuard()
         self._guard.accept(first)
@@ -91,7 +92,12 @@ class ConverseSession:
         try:
             async with asyncio.TaskGroup() as group:
                 self._open_vad()
-                self._outbox.put_now(SessionReady(scores_end_of_turn=self._pipeline.end_of_turn is not None))
+                self._outbox.put_now(
+                    SessionReady(
+                        scores_end_of_turn=self._pipeline.end_of_turn is not None,
+                        scores_words=self._pipeline.llm.describe().scores_words,
+                    )
+                )
                 group.create_task(self._write(send, sequencer), name="writer")
                 group.create_task(self._beat(), name="heartbeat")
                 group.create_task(self._watch(), name="watch")
@@ -171,12 +177,8 @@ class ConverseSession:
                 self._hear(audio)
             case Heartbeat():
                 pass
-            case Transcribe() as request:
-                self._caller.transcribe(group, request)
-            case ScoreEndOfTurn() as request:
-                self._caller.score(group, request)
-            case CancelTranscription() as request:
-                self._caller.cancel(request.utterance_id)
+            case Transcribe() | ScoreEndOfTurn() | ScoreWords() | CancelTranscription() as request:
+                self._caller.accept(group, request)
             case PrimePrompt() as request:
                 self._reply.prime(group, request)
             case Generate() as request:

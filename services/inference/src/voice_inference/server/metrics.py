@@ -24,7 +24,7 @@ class NodeMetrics:
         )
         self.queue_seconds = Histogram(
             "voice_inference_stage_queue_seconds",
-            "Time a request waited before an engine began with it",
+            "Time a request waited before an engine, and the cores it computes on, began with it",
             ["stage"],
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,

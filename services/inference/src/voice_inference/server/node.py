@@ -13,8 +13,8 @@ import structlog
 from voice_contract.failures import Stage
 from voice_inference.catalogue.store import ModelStore
 from voice_inference.clock import monotonic_s
-from voice_inference.courtesy import Courtesy
-from voice_inference.engines.base import CancelToken, EndOfTurnEngine, SttEngine, TtsEngine, VadEngine
+from voice_inference.core_turns import CoreTurns
+from voice_inference.engines.base import CancelToken, EndOfTurnEngine, LlmEngine, SttEngine, TtsEngine, VadEngine
 from voice_inference.engines.registry import (
     EngineSpec,
     make_end_of_turn,
@@ -25,6 +25,7 @@ from voice_inference.engines.registry import (
 )
 from voice_inference.lanes import Lane
 from voice_inference.placement.engine_spec import engine_spec
+from voice_inference.placement.machine import ThisMachine
 from voice_inference.placement.resolve import ResolvedPlacement
 from voice_inference.server.abilities import missing_abilities
 from voice_inference.server.http import HttpFace
@@ -138,22 +139,27 @@ class Node:
         queue = self._resolved.placement.limits.queue
         # Not the loop's own executor: the process may end while a model is being read.
         lane = Lane("load", threads=1, queue_max=1, stage=Stage.SESSION)
-        vad = await self._step(lane, Stage.VAD, _warm_vad)
-        stt = await self._step(lane, Stage.STT, _warm_stt)
-        end_of_turn = None
-        if self._resolved.has(Stage.END_OF_TURN):
-            scorer = await self._step(lane, Stage.END_OF_TURN, _warm_end_of_turn)
-            score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
-            end_of_turn = EndOfTurnStage(engine=scorer, lane=score_lane)
-        tts = await self._step(lane, Stage.TTS, _warm_tts)
-        began_s = perf_counter()
-        courtesy = Courtesy()
+        turns = CoreTurns(ThisMachine().cores())
         llm = await lane.run(
-            lambda: make_llm(self._spec(Stage.LLM), courtesy), deadline_s=monotonic_s(), cancel=CancelToken()
+            lambda: make_llm(self._spec(Stage.LLM), turns), deadline_s=monotonic_s(), cancel=CancelToken()
         )
+        # It loads on a thread of its own, or in another process: the others are loaded meanwhile.
+        starting = asyncio.create_task(self._start_llm(llm), name="start-llm")
+        try:
+            vad = await self._step(lane, Stage.VAD, _warm_vad)
+            stt = await self._step(lane, Stage.STT, _warm_stt)
+            end_of_turn = None
+            if self._resolved.has(Stage.END_OF_TURN):
+                scorer = await self._step(lane, Stage.END_OF_TURN, _warm_end_of_turn)
+                score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
+                end_of_turn = EndOfTurnStage(engine=scorer, lane=score_lane)
+            tts = await self._step(lane, Stage.TTS, _warm_tts)
+            await starting
+        except BaseException:
+            starting.cancel()
+            await llm.close()
+            raise
         lane.close()
-        await llm.start()
-        self._told(Stage.LLM, began_s)
         await asyncio.to_thread(give_back_memory)  # loading takes more than what is loaded
         pipeline = Pipeline(
             vad=VadLane(vad, asyncio.get_running_loop()),
@@ -161,8 +167,9 @@ class Node:
             stt_lane=Lane("stt", threads=1, queue_max=queue, stage=Stage.STT),
             llm=llm,
             tts=tts,
-            tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS),
-            courtesy=courtesy,
+            tts_lane=Lane("tts", threads=1, queue_max=queue, stage=Stage.TTS, on_queued=turns.look_again),
+            turns=turns,
+            threads={engine.stage: engine.threads_here for engine in self._resolved.engines},
             metrics=self._metrics,
             end_of_turn=end_of_turn,
         )
@@ -180,6 +187,11 @@ class Node:
         engine = await lane.run(lambda: make(self._spec(stage)), deadline_s=monotonic_s(), cancel=CancelToken())
         self._told(stage, began_s)
         return engine
+
+    async def _start_llm(self, llm: LlmEngine) -> None:
+        began_s = perf_counter()
+        await llm.start()
+        self._told(Stage.LLM, began_s)
 
     def _told(self, stage: Stage, began_s: float) -> None:
         placed = self._resolved.engine(stage).placed

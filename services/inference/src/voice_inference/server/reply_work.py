@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from voice_contract.audio import SAMPLE_RATE_HZ
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import (
     Audio,
@@ -52,6 +53,13 @@ class _RunWork:
     next_segment: int = 0
     waiting_segments: int = 0
     last_segment: asyncio.Task[None] | None = None
+    sound_began_s: float = 0.0
+    """When its first sound was made, on the node's monotonic clock."""
+    sound_samples: int = 0
+
+    def ahead_s(self) -> float:
+        """Sound that was made and cannot have been played yet."""
+        return self.sound_samples / SAMPLE_RATE_HZ - (monotonic_s() - self.sound_began_s)
 
 
 class ReplyWork:
@@ -197,7 +205,7 @@ class ReplyWork:
                 request.speaking_rate,
                 run.cancel,
                 timing,
-                first=request.segment_index == 0,
+                ahead_s=run.ahead_s if request.segment_index else None,
             )
             async for piece in pieces:
                 if isinstance(piece, TtsEnd):
@@ -208,6 +216,8 @@ class ReplyWork:
                     pcm = piece[at : at + AUDIO_MESSAGE_SAMPLES].tobytes()
                     audio = Audio(pcm=pcm, offset_samples=sent, segment_index=request.segment_index)
                     await self._outbox.put(audio, run_id)
+                    run.sound_began_s = run.sound_began_s or monotonic_s()
+                    run.sound_samples += len(pcm) // 2
                     sent += len(pcm) // 2
             run.cancel.raise_if_cancelled()
             work = self._pipeline.account(Stage.TTS, timing, monotonic_us())

@@ -15,9 +15,11 @@ from voice_contract.messages import (
     GenerationEnded,
     RunStopped,
     ScoreEndOfTurn,
+    ScoreWords,
     SessionReady,
     Speaker,
     SpeechEnded,
+    SpeechFaltered,
     SpeechStarted,
     SynthesisEnded,
     Synthesize,
@@ -26,16 +28,22 @@ from voice_contract.messages import (
     TranscribeKind,
     Transcript,
     TranscriptKind,
+    WordsScored,
 )
 from voice_orchestrator.conformance import envelope_rules as envelope
 from voice_orchestrator.conformance.findings import Outcome, Rule
 from voice_orchestrator.conformance.stream_log import StreamLog
 
 READY: Final = Rule(name="ready_first", says="session_ready comes once, before anything else")
-SPEECH: Final = Rule(name="speech", says="speech_started and speech_ended take turns, at samples that had been sent")
+SPEECH: Final = Rule(
+    name="speech",
+    says="speech_started and speech_ended take turns, speech_faltered between them, at samples that had been sent",
+)
 TRANSCRIPTS: Final = Rule(name="transcripts", says="words of the caller answer one transcribe, once, as it was asked")
 SUPERSEDED: Final = Rule(name="superseded", says="nothing is answered after a newer revision of it was")
-SCORES: Final = Rule(name="scores", says="end_of_turn_scored answers one score_end_of_turn, once")
+SCORES: Final = Rule(
+    name="scores", says="end_of_turn_scored answers one score_end_of_turn, words_scored one score_words, once"
+)
 GENERATION: Final = Rule(
     name="generation", says="deltas come before their one generation_ended, and only when asked for"
 )
@@ -94,6 +102,13 @@ def speech(log: StreamLog) -> Outcome:
                         f"{sent} samples were sent"
                     )
                 started = None
+            case SpeechFaltered(detected_offset_samples=detected):
+                if started is None:
+                    problems.append(f"speech faltered at {detected} and had not begun")
+                elif not started.start_offset_samples < detected <= sent:
+                    problems.append(
+                        f"speech from {started.start_offset_samples} faltered at {detected}, {sent} samples were sent"
+                    )
             case _:
                 continue
     return Outcome(problems=tuple(problems), seen=count, things="onsets")
@@ -138,10 +153,17 @@ def superseded(log: StreamLog) -> Outcome:
 
 def scores(log: StreamLog) -> Outcome:
     """See SCORES."""
-    asked = {(ask.utterance_id, ask.revision) for ask, _ in log.sent_of(ScoreEndOfTurn)}
-    answered = Counter((score.utterance_id, score.revision) for score, _ in log.all(EndOfTurnScored))
-    problems = [f"{_shown(name)} was never asked for" for name in answered if name not in asked]
-    problems += [f"{_shown(name)} was scored {times} times" for name, times in answered.items() if times > 1]
+    sounds_asked = {("the sound", ask.utterance_id, ask.revision) for ask, _ in log.sent_of(ScoreEndOfTurn)}
+    words_asked = {("the words", ask.utterance_id, ask.revision) for ask, _ in log.sent_of(ScoreWords)}
+    answered = Counter(("the sound", score.utterance_id, score.revision) for score, _ in log.all(EndOfTurnScored))
+    answered.update(("the words", score.utterance_id, score.revision) for score, _ in log.all(WordsScored))
+    problems = []
+    for (what, *name), times in answered.items():
+        shown = f"{what} of revision {name[1]} of turn {name[0]}"
+        if (what, *name) not in sounds_asked | words_asked:
+            problems.append(f"{shown} was never asked about")
+        if times > 1:
+            problems.append(f"{shown} was scored {times} times")
     return Outcome(problems=tuple(problems), seen=answered.total(), things="scores")
 
 

@@ -21,6 +21,7 @@ from voice_contract.messages import (
     PrimePrompt,
     RunStopped,
     ScoreEndOfTurn,
+    ScoreWords,
     SessionClose,
     SessionConfigure,
     SessionReady,
@@ -33,6 +34,7 @@ from voice_contract.messages import (
     Transcript,
     TranscriptKind,
     VadSettings,
+    WordsScored,
 )
 from voice_orchestrator.conformance.event_stream import EventStream, Target, open_events
 from voice_orchestrator.conformance.findings import Ledger, Rule
@@ -75,6 +77,7 @@ GIVEN_UP: Final = Rule(
     name="gives_up", says="a transcription that was cancelled or superseded is not answered any more"
 )
 SCORED: Final = Rule(name="answers_score", says="a node that says it scores answers score_end_of_turn")
+WORDS_SCORED: Final = Rule(name="answers_words", says="a node that says it scores words answers score_words")
 WRITES: Final = Rule(name="answers_generate", says="generate is answered with text and generation_ended")
 SPEAKS: Final = Rule(name="answers_synthesize", says="every synthesize is answered with sound and synthesis_ended")
 STOPS: Final = Rule(name="answers_cancel", says="cancel_run in the middle of work is answered with run_stopped")
@@ -84,7 +87,8 @@ STAYS_DEAD: Final = Rule(name="late_command", says="a command for a run that was
 CLOSES: Final = Rule(name="session_close", says="session_close is answered by the end of the stream")
 
 WORK_RULES: Final = (
-    SAID, ANSWERS, GIVEN_UP, SCORED, WRITES, SPEAKS, STOPS, STOPS_UNKNOWN, STOPS_AGAIN, STAYS_DEAD, CLOSES,
+    SAID, ANSWERS, GIVEN_UP, SCORED, WORDS_SCORED, WRITES, SPEAKS, STOPS, STOPS_UNKNOWN, STOPS_AGAIN, STAYS_DEAD,
+    CLOSES,
 )  # fmt: skip
 
 
@@ -152,6 +156,7 @@ class _Work:
         await self._transcribe()
         await self._give_up()
         await self._score()
+        await self._score_words()
         await self._write()
         await self._speak()
         await self._stop()
@@ -246,6 +251,15 @@ class _Work:
         await self._stream.send(ask)
         kept = await self._stream.until_seen(EndOfTurnScored, TRANSCRIBED_S)
         self._ledger.decide(SCORED.name, kept, "one was", f"no score came: {why_ended(self._log)}")
+
+    async def _score_words(self) -> None:
+        ready = self._log.first(SessionReady)
+        if ready is None or not ready[0].scores_words:
+            self._ledger.skip(WORDS_SCORED.name, "the node says that it does not score words")
+            return
+        await self._stream.send(ScoreWords(utterance_id=1, revision=1, messages=QUESTION))
+        kept = await self._stream.until_seen(WordsScored, TRANSCRIBED_S)
+        self._ledger.decide(WORDS_SCORED.name, kept, "they were", f"no score came: {why_ended(self._log)}")
 
     async def _write(self) -> None:
         await self._stream.send(PrimePrompt(messages=QUESTION[:1]))

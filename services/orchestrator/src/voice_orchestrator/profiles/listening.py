@@ -64,7 +64,7 @@ class TurnTaking(Section):
         default=_TURNS.min_delay_ms,
         ge=100,
         le=10_000,
-        description="Silence before a caller who sounds finished is answered, ms",
+        description="Silence before a caller who seems to have finished is answered, ms",
     )
     max_delay_ms: int = Field(
         default=_TURNS.max_delay_ms,
@@ -74,7 +74,7 @@ class TurnTaking(Section):
     )
     end_of_turn_threshold: Probability = Field(
         default=_TURNS.end_of_turn_threshold,
-        description="Score of the end-of-turn model from which the caller counts as finished",
+        description="Likelihood, by voice and words together, from which the caller counts as finished",
     )
     expects: Expects = Field(
         default=_TURNS.expects, description="What the caller is about to say: pauses while dictating are waited out"
@@ -99,7 +99,8 @@ class TurnTaking(Section):
         default=_TURNS.partial_interval_ms,
         ge=0,
         le=10_000,
-        description="How often a partial transcript is made while the caller speaks, ms; 0: never",
+        description="How often a partial transcript is made while the caller speaks, ms, by a node that is not busy; "
+        "0: never",
     )
     max_turn_ms: int = Field(
         default=_TURNS.max_turn_ms, ge=1_000, le=300_000, description="Longer speech is answered as it is, ms"

@@ -156,7 +156,11 @@ class InferenceLink:
         self._closed.clear()
         self.node = stream.address
         await self._mailbox.put(
-            events.InferenceReady(at_ms=self._clock.now_ms(), scores_end_of_turn=stream.ready.scores_end_of_turn)
+            events.InferenceReady(
+                at_ms=self._clock.now_ms(),
+                scores_end_of_turn=stream.ready.scores_end_of_turn,
+                scores_words=stream.ready.scores_words,
+            )
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -267,6 +271,8 @@ class InferenceLink:
             case m.SpeechStarted(start_offset_samples=offset):
                 spoken_at_ms = self._media.spoken_at_ms(offset)
                 return events.SpeechStarted(at_ms=at_ms, offset_samples=offset, spoken_at_ms=spoken_at_ms)
+            case m.SpeechFaltered(detected_offset_samples=offset):
+                return events.SpeechFaltered(at_ms=at_ms, offset_samples=offset)
             case m.SpeechEnded(end_offset_samples=offset):
                 self._spoken_until = max(self._spoken_until, offset)
                 spoken_at_ms = self._media.spoken_at_ms(offset)
@@ -294,14 +300,8 @@ class InferenceLink:
                     word_ends=ended.word_end_offset_samples,
                     timing=ended.timing,
                 )
-            case m.EndOfTurnScored() as scored:
-                return events.EndOfTurnScored(
-                    at_ms=at_ms,
-                    utterance_id=scored.utterance_id,
-                    revision=scored.revision,
-                    probability=scored.probability,
-                    timing=scored.timing,
-                )
+            case m.EndOfTurnScored() | m.WordsScored() as scored:
+                return _scored(at_ms, scored)
             case m.ToolRequested() as asked:
                 return events.ToolRequested(
                     at_ms=at_ms, run_id=run_id, call_index=asked.call_index, name=asked.name, arguments=asked.arguments
@@ -329,7 +329,18 @@ def _caller_transcribed(at_ms: int, words: m.Transcript) -> events.CallerTranscr
     )
 
 
-def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
+def _scored(at_ms: int, scored: m.EndOfTurnScored | m.WordsScored) -> events.EndOfTurnScored | events.WordsScored:
+    kind = events.WordsScored if isinstance(scored, m.WordsScored) else events.EndOfTurnScored
+    return kind(
+        at_ms=at_ms,
+        utterance_id=scored.utterance_id,
+        revision=scored.revision,
+        probability=scored.probability,
+        timing=scored.timing,
+    )
+
+
+def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent | None:
     if run_id:
         return events.RunFailed(
             at_ms=at_ms, run_id=run_id, stage=failure.stage, reason=failure.reason, detail=failure.detail
@@ -338,6 +349,9 @@ def _failed(at_ms: int, run_id: int, failure: Failure) -> events.SessionEvent:
         return events.EndOfTurnFailed(
             at_ms=at_ms, utterance_id=failure.utterance_id, reason=failure.reason, detail=failure.detail
         )
+    if failure.utterance_id and failure.stage is Stage.LLM:
+        # Of a judgement of words, which nobody waits for.
+        return None
     if failure.utterance_id:
         return events.TranscriptionFailed(
             at_ms=at_ms, utterance_id=failure.utterance_id, reason=failure.reason, detail=failure.detail

@@ -112,7 +112,7 @@ def _go_on(step: Step, outcome: BargeInOutcome, cause: BargeInCause) -> None:
 
 def drop_turn(step: Step, turn: Turn) -> None:
     """Forgets a turn that is not answered."""
-    if turn.transcription_deadline_ms is not None or turn.score_deadline_ms is not None or turn.partial_pending:
+    if turn.asks_node:
         step.to_inference(CancelTranscription(utterance_id=turn.id))
     step.change(turn=None, quiet_since_ms=step.now_ms)
 

@@ -29,6 +29,7 @@ from voice_contract.messages import (
     PrimePrompt,
     RunHeard,
     ScoreEndOfTurn,
+    ScoreWords,
     SessionConfigure,
     SpeculationEnded,
     Synthesize,
@@ -37,7 +38,9 @@ from voice_contract.messages import (
     TurnLatency,
 )
 
-InferenceMessage = Transcribe | CancelTranscription | ScoreEndOfTurn | PrimePrompt | Generate | Synthesize | CancelRun
+InferenceMessage = (
+    Transcribe | CancelTranscription | ScoreEndOfTurn | ScoreWords | PrimePrompt | Generate | Synthesize | CancelRun
+)
 EdgeMessage = PhaseChanged | Transcript | BargeIn | TurnLatency | RunHeard | SpeculationEnded | Failure
 
 

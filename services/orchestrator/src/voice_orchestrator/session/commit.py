@@ -13,7 +13,7 @@ from voice_orchestrator.session.runs import adopt_run, continue_reply, say_rest,
 from voice_orchestrator.session.state import Origin, Run, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.tools import continuation_due
-from voice_orchestrator.session.transcripts import announce_caller
+from voice_orchestrator.session.transcripts import announce_caller, request_words_score
 from voice_orchestrator.session.words import only_backchannels, same_words
 
 WORDLESS_TURN_MS_MIN = 1_000
@@ -35,6 +35,7 @@ def settle_turn(step: Step) -> None:
         due_ms = commit_due(step.state)
         if due_ms is None or step.now_ms < due_ms:
             _speculate(step, turn)
+            request_words_score(step)
             return
         turn = step.change_turn(turn, committed_at_ms=step.now_ms)
     if run is not None and run.speculative:

@@ -11,7 +11,7 @@ from voice_orchestrator.session.policy import LineKind
 from voice_orchestrator.session.runs import play_on, start_line
 from voice_orchestrator.session.state import Origin, Run, RunKind, RunStatus
 from voice_orchestrator.session.step import Step
-from voice_orchestrator.session.transcripts import LEAD_OUT_SAMPLES, request_final, request_score
+from voice_orchestrator.session.transcripts import LEAD_OUT_SAMPLES, NOT_ASKED_EARLY, request_final, request_score
 
 HOLD_LINE_AFTER_MS: Final = 300
 """A caller whose node is lost hears something after this, unless another node took the session by then."""
@@ -62,6 +62,7 @@ def on_inference_ready(step: Step, event: events.InferenceReady) -> None:
         connect_attempts=0,
         quiet_since_ms=step.now_ms,
         scores=event.scores_end_of_turn,
+        scores_words=event.scores_words,
     )
     step.enter(Phase.ACTIVE)
     _go_on_speaking(step)
@@ -134,14 +135,14 @@ def _keep_turn(step: Step) -> None:
     if turn is None:
         return
     if turn.text and not turn.speaking:
-        step.change_turn(turn, score_deadline_ms=None, partial_pending=False)
+        step.change_turn(turn, score_deadline_ms=None, partial_asked_at_ms=None)
         return
     step.change_turn(
         turn,
         speaking=False,
         spoken_until_ms=step.now_ms if turn.speaking else turn.spoken_until_ms,
         end_offset_samples=0 if turn.speaking else turn.end_offset_samples,
-        partial_pending=False,
+        partial_asked_at_ms=None,
         partial_at_ms=None,
         transcription_deadline_ms=None,
         final_revision=0,
@@ -149,6 +150,8 @@ def _keep_turn(step: Step) -> None:
         failure=None,
         score=None,
         score_deadline_ms=None,
+        words_score=None,
+        **NOT_ASKED_EARLY,
     )
 
 

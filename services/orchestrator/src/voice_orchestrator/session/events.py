@@ -44,10 +44,14 @@ class CallerTyped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceReady:
-    """The inference node took the session. `scores_end_of_turn`: it can judge whether a turn is over."""
+    """The inference node took the session.
+
+    scores_end_of_turn: it can judge from sound whether a turn is over. scores_words: it can judge from words.
+    """
 
     at_ms: int
     scores_end_of_turn: bool
+    scores_words: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,14 @@ class SpeechStarted:
     at_ms: int
     offset_samples: int
     spoken_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechFaltered:
+    """The caller may be about to fall silent, or go on; what was said so far lies before `offset_samples`."""
+
+    at_ms: int
+    offset_samples: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +116,17 @@ class TranscriptionFailed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndOfTurnScored:
     """The answer to a ScoreEndOfTurn: how likely it is that the caller has finished, 0 to 1."""
+
+    at_ms: int
+    utterance_id: int
+    revision: int
+    probability: float
+    timing: WorkTiming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsScored:
+    """The answer to a ScoreWords: how likely it is that a sentence ends with the words, 0 to 1."""
 
     at_ms: int
     utterance_id: int
@@ -298,10 +321,12 @@ SessionEvent = (
     | InferenceReady
     | InferenceLost
     | SpeechStarted
+    | SpeechFaltered
     | SpeechEnded
     | CallerTranscribed
     | TranscriptionFailed
     | EndOfTurnScored
+    | WordsScored
     | EndOfTurnFailed
     | CallerKeyed
     | TalkPressed

@@ -52,25 +52,26 @@ class TurnTakingPolicy:
     """When the caller has finished.
 
     detection: voice activity, or the edge's button.
-    min_delay_ms: silence after the last speech sample before a turn that sounds finished is committed.
-    max_delay_ms: the same for one that surely goes on; in between the wait is in proportion to the score.
-    end_of_turn_threshold: score of the end-of-turn model from which a turn surely counts as finished.
+    min_delay_ms: silence after the last speech sample before a turn that seems finished is committed.
+    max_delay_ms: the same for one that surely goes on; in between the wait is in proportion to the likelihood.
+    end_of_turn_threshold: likelihood, of voice and words together, from which a turn counts as finished.
     expects: what is dictated is given `dictation_delay_ms` of silence between its pieces.
     expected_length: so many digits or letters complete what is expected; 0: unknown.
     preemptive_generation: begin the reply while the last silence is still being judged.
-    partial_interval_ms: how often a partial transcript is asked for while the caller speaks; 0: never.
+    partial_interval_ms: how often a partial transcript is asked for while the caller speaks, seldomer when it takes
+        the node long; 0: never.
     max_turn_ms: speech longer than this is committed as it is.
     """
 
     detection: Detection = Detection.VAD
-    min_delay_ms: int = 500
-    max_delay_ms: int = 1_500
-    end_of_turn_threshold: float = 0.95
+    min_delay_ms: int = 220
+    max_delay_ms: int = 1_600
+    end_of_turn_threshold: float = 0.74
     expects: Expects = Expects.SPEECH
     expected_length: int = 0
     dictation_delay_ms: int = 2_500
     preemptive_generation: bool = True
-    partial_interval_ms: int = 1_000
+    partial_interval_ms: int = 500
     max_turn_ms: int = 60_000
 
 
@@ -179,7 +180,7 @@ class CallLimits:
 
 
 VAD_DEFAULT: Final = VadSettings(
-    activation_threshold=0.5, deactivation_threshold=0.35, min_speech_ms=32, min_silence_ms=96
+    activation_threshold=0.5, deactivation_threshold=0.35, min_speech_ms=32, min_silence_ms=64
 )
 
 

@@ -20,15 +20,16 @@ from voice_orchestrator.session.events import SessionEvent
 from voice_orchestrator.session.state import Run, SessionState
 from voice_orchestrator.session.step import Step
 
-REDUCER_VERSION: Final = 4
+REDUCER_VERSION: Final = 5
 """Raised when the same events give other commands than before; journals name the version that wrote them.
 
 3: a turn whose node is lost is kept, and its sound transcribed by the next node.
 4: a reply that is heard when its node is lost goes on.
+5: sound and words are judged together, and words are asked for as soon as speech falters.
 """
 
-REPLAYED_VERSIONS: Final = frozenset({2, 3, 4})
-"""Versions whose journals are folded again: those before 4 give the same commands until a node is lost in the call."""
+REPLAYED_VERSIONS: Final = frozenset({5})
+"""Versions whose journals are folded again: turns are committed at other times since 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ COMPLETE_TURN_EVENTS: Final[Mapping[type[Any], Callable[[Step, Any], None]]] = {
 
 SPEECH_EVENTS: Final[Mapping[type[Any], Callable[[Step, Any], None]]] = {
     events.SpeechStarted: speech.on_speech_started,
+    events.SpeechFaltered: speech.on_speech_faltered,
     events.SpeechEnded: speech.on_speech_ended,
     events.TalkPressed: speech.on_talk_pressed,
     events.TalkReleased: speech.on_talk_released,
@@ -93,6 +95,7 @@ SPEECH_EVENTS: Final[Mapping[type[Any], Callable[[Step, Any], None]]] = {
     events.CallerTranscribed: transcripts.on_caller_transcribed,
     events.TranscriptionFailed: transcripts.on_transcription_failed,
     events.EndOfTurnScored: transcripts.on_end_of_turn_scored,
+    events.WordsScored: transcripts.on_words_scored,
     events.EndOfTurnFailed: transcripts.on_end_of_turn_failed,
 }
 """What the caller says in sound: possible while a node listens."""

@@ -1,30 +1,38 @@
 """Cuts a reply into pieces to be spoken, while it is still being written.
 
 A segment ends where a voice may pause: at the end of a sentence, or, for the first segment of a reply only, at a comma
-or the like once enough was said, or where a breath fits after some twelve words, because the caller is waiting for it.
+or the like once enough was said, or where a breath fits after some eight words, because the caller is waiting for it.
 Later segments are whole sentences: their prosody is worth more than their delay.
 """
 
 import re
 from typing import Final
 
-FIRST_CLAUSE_CHARS_MIN: Final = 12
-"""A shorter first clause ("Yes,") sounds cut off and saves nothing: Piper's time has a floor of about 20 ms."""
+FIRST_CLAUSE_CHARS_MIN: Final = 9
+"""Before its mark. "I'm sorry," can stand alone; a shorter first clause ("Yes,") sounds cut off, and would be over
+before the next is ready.
+"""
 
 SEGMENT_CHARS_MAX: Final = 240
 """A longer run of words without a full stop is cut at a space; about 16 s of speech."""
 
-FIRST_SEGMENT_CHARS_MAX: Final = 64
+FIRST_SEGMENT_CHARS_MAX: Final = 40
 """A first segment without any mark is cut here, before a word that may follow a breath: the caller is waiting."""
 
 _LINK: Final = re.compile(
     r"\s(?=(?:and|or|but|so|because|that|which|who|when|where|if|while|with|for|to|in|on|at|from|about|by|of)\s)"
 )
-_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"')\]]*(?=\s)")
-_CLAUSE_END: Final = re.compile("[,;:\u2013\u2014](?=\\s)")
+_SENTENCE_END: Final = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|(?<=[^\W\d_])[!?](?=$)")
+_CLAUSE_END: Final = re.compile("[,;:\u2013\u2014](?=\\s)|(?<=[^\\W\\d_])[,;](?=$)")
+"""A mark is the end when a space was seen behind it, these at once behind a letter, where nothing else can follow: the
+caller waits for every token. Behind a full stop "com" may follow, behind a digit another.
+"""
 _ABBREVIATION: Final = re.compile(
-    r"(?:^|[\s(])(?:(?:mr|mrs|ms|dr|st|prof|no|vs|etc|approx|apt|e\.g|i\.e|a\.m|p\.m)|[a-z])\.$", re.IGNORECASE
+    r"(?:^|[\s(])(?:(?:mr|mrs|ms|dr|st|prof|vs|etc|approx|apt|e\.g|i\.e|a\.m|p\.m)|[a-z])\.$", re.IGNORECASE
 )
+_NUMBER: Final = re.compile(r"(?:^|[\s(])no\.$", re.IGNORECASE)
+"""The end of a sentence, or "number": what follows tells."""
+
 _MARKUP: Final = re.compile(r"[*#`_~|<>]+")
 _SPEAKABLE: Final = re.compile(r"[^\W_]")
 
@@ -38,7 +46,7 @@ def speakable(text: str) -> str:
 def _cut_at(buffer: str, *, first: bool) -> int:
     """Length of the first complete segment of `buffer`; 0 while there is none."""
     for match in _SENTENCE_END.finditer(buffer):
-        if not _ABBREVIATION.search(buffer[: match.end()]) and speakable(buffer[: match.end()]):
+        if _ends_sentence(buffer, match.end()):
             end = match.end()
             break
     else:
@@ -57,10 +65,18 @@ def _cut_at(buffer: str, *, first: bool) -> int:
     return 0
 
 
+def _ends_sentence(buffer: str, end: int) -> bool:
+    """Whether the full stop before `end` is more than part of an abbreviation."""
+    before, behind = buffer[:end], buffer[end:].lstrip()
+    if _ABBREVIATION.search(before) or not speakable(before):
+        return False
+    return not _NUMBER.search(before) or bool(behind and not behind[0].isdigit())
+
+
 def split_ready(buffer: str, *, first: bool) -> tuple[tuple[str, ...], str]:
     """Complete segments at the beginning of `buffer`, and the rest.
 
-    `first` says that nothing of the reply was cut before. A sentence is complete when the space after it was seen.
+    `first` says that nothing of the reply was cut before.
     """
     segments: list[str] = []
     while end := _cut_at(buffer, first=first and not segments):

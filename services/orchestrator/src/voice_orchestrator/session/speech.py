@@ -13,10 +13,14 @@ from voice_orchestrator.session.state import Origin, Run, RunKind, RunStatus, Se
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.transcripts import (
     LEAD_OUT_SAMPLES,
+    NOT_ASKED_EARLY,
+    final_of_early,
     give_up_requests,
     next_partial_at,
+    request_early,
     request_final,
     request_score,
+    take_final,
 )
 
 LEAD_IN_SAMPLES = samples_from_ms(300)
@@ -32,6 +36,17 @@ def on_speech_started(step: Step, event: events.SpeechStarted) -> None:
         step.ignore("push_to_talk")
         return
     _begin(step, Origin.SPEECH, event.offset_samples, event.spoken_at_ms)
+
+
+def on_speech_faltered(step: Step, event: events.SpeechFaltered) -> None:
+    """VAD is not so sure of the speech any more: ask for its words, which are all there is if it ends here."""
+    turn = step.turn
+    if turn is None or not turn.speaking or turn.origin is not Origin.SPEECH:
+        step.ignore("no_open_speech")
+    elif event.offset_samples <= turn.start_offset_samples:
+        step.ignore("before_the_turn")
+    elif not request_early(step, turn, event.offset_samples):
+        step.ignore("asked_just_now")
 
 
 def on_speech_ended(step: Step, event: events.SpeechEnded) -> None:
@@ -138,7 +153,7 @@ def _reopen(step: Step, turn: Turn, spoken_at_ms: int) -> None:
         speaking=True,
         onset_ms=spoken_at_ms,
         spoken_until_ms=max(turn.spoken_until_ms, spoken_at_ms),
-        partial_pending=False,
+        partial_asked_at_ms=None,
         partial_at_ms=next_partial_at(step),
         transcription_deadline_ms=None,
         final_revision=0,
@@ -147,8 +162,10 @@ def _reopen(step: Step, turn: Turn, spoken_at_ms: int) -> None:
         failure=None,
         score=None,
         score_deadline_ms=None,
+        words_score=None,
         committed_at_ms=None,
         unspeculative=False,
+        **NOT_ASKED_EARLY,
     )
 
 
@@ -185,9 +202,11 @@ def _pause(step: Step, offset_samples: int, spoken_at_ms: int) -> None:
         spoken_until_ms=max(turn.onset_ms, spoken_at_ms),
         end_offset_samples=max(offset_samples, turn.start_offset_samples),
     )
-    turn = request_final(step, turn, turn.end_offset_samples + LEAD_OUT_SAMPLES)
+    turn = final_of_early(step, turn) or request_final(step, turn, turn.end_offset_samples + LEAD_OUT_SAMPLES)
     if turn.origin is Origin.SPEECH:
-        request_score(step, turn)
+        turn = request_score(step, turn)
+    if turn.early_text is not None and turn.final_revision == turn.early_revision:
+        take_final(step, turn, turn.early_text)
 
 
 def end_long_turn(step: Step) -> None:

@@ -44,10 +44,16 @@ class Turn:
     onset_ms: when the present (or last) stretch of speech began.
     over_agent: it began while the agent was heard.
     revision: the newest transcription asked for; final_revision: the newest FINAL one, 0 while none is wanted.
+    partial_asked_at_ms: since when the words so far are awaited; partial_at_ms: when they are asked for next.
+    early_revision: the newest transcription asked for because speech faltered, 0 for none; it reaches to
+    early_end_samples, was asked for at early_at_ms, and early_text is what came of it. judged_early: the pause that may
+    follow was judged with it.
     text: the words of the whole turn, None until they are known; failure: why they never will be.
     known_text: the words as they were known before the caller went on; announced: what the edge was told as final.
     partial_text: the newest partial words; shown_text: what of them the edge was shown, which only grows.
-    score: how likely the turn is over; score_deadline_ms: armed while it is being judged.
+    score: how likely the turn is over by its sound; score_deadline_ms: armed while that is being judged.
+    words_score: how likely a sentence ends with its words, None while nobody has said; words_revision: the
+    transcription whose words the node was last asked to judge.
     unspeculative: a reply begun early failed; the next one waits for the commit.
     """
 
@@ -63,8 +69,13 @@ class Turn:
     end_offset_samples: int = 0
     revision: int = 0
     final_revision: int = 0
-    partial_pending: bool = False
+    partial_asked_at_ms: int | None = None
     partial_at_ms: int | None = None
+    early_revision: int = 0
+    early_end_samples: int = 0
+    early_at_ms: int | None = None
+    early_text: str | None = None
+    judged_early: bool = False
     partial_text: str = ""
     shown_text: str = ""
     transcription_deadline_ms: int | None = None
@@ -77,6 +88,8 @@ class Turn:
     transcribed_at_ms: int = 0
     score: float | None = None
     score_deadline_ms: int | None = None
+    words_score: float | None = None
+    words_revision: int = 0
     committed_at_ms: int | None = None
     unspeculative: bool = False
 
@@ -84,6 +97,13 @@ class Turn:
     def settled(self) -> bool:
         """Whether the turn's words are known, or known to be unobtainable."""
         return self.text is not None or self.failure is not None
+
+    @property
+    def asks_node(self) -> bool:
+        """Whether the node was asked about the turn and has not answered."""
+        early = self.early_revision > 0 and self.early_text is None
+        judged = self.transcription_deadline_ms is not None or self.score_deadline_ms is not None
+        return early or judged or self.partial_asked_at_ms is not None
 
     @property
     def words(self) -> str:
@@ -238,6 +258,7 @@ class Said:
 class SessionState:
     """The state of one session; `initial_state` makes the first one.
 
+    scores, scores_words: whether the node judges the sound, and the words, of a pause.
     unsaid: what a reply still had to say when its node was lost.
     """
 
@@ -247,6 +268,7 @@ class SessionState:
     listens: bool = False
     speaks: bool = False
     scores: bool = False
+    scores_words: bool = False
     greeted: bool = False
     connect_attempts: int = 0
     connect_deadline_ms: int | None = None

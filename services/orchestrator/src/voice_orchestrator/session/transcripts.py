@@ -1,5 +1,8 @@
 """The words of the open turn and the judgement of its pause: asked for, shown, taken, or given up."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from voice_contract.audio import samples_from_ms
 from voice_contract.failures import FailureReason, Stage
 from voice_contract.messages import (
@@ -7,6 +10,7 @@ from voice_contract.messages import (
     CancelTranscription,
     PrimePrompt,
     ScoreEndOfTurn,
+    ScoreWords,
     Speaker,
     SpeculationOutcome,
     Transcribe,
@@ -16,14 +20,37 @@ from voice_contract.messages import (
 )
 from voice_orchestrator.session import events
 from voice_orchestrator.session.barge_in import asked_for_words, judge_words
+from voice_orchestrator.session.endpointing import VOICE_UNKNOWN
 from voice_orchestrator.session.hearing import cancel_silent_run
 from voice_orchestrator.session.history import prompt
-from voice_orchestrator.session.state import RunStatus, Turn
+from voice_orchestrator.session.state import Origin, RunStatus, Turn
 from voice_orchestrator.session.step import Step
 from voice_orchestrator.session.words import extend_shown, same_words
 
 LEAD_OUT_SAMPLES = samples_from_ms(200)
 """Sound after the last speech sample that is transcribed too: VAD is early on soft endings."""
+
+
+EARLY_INTERVAL_MS = 400
+"""Words are asked for at most this often when speech falters: a request costs a fifth of a second of both cores."""
+
+
+EARLY_MISSES_MAX_SAMPLES = samples_from_ms(64)
+"""The words are complete when so little of what VAD takes for speech lies behind their sound: it hears on for 60 ms."""
+
+
+NOT_ASKED_EARLY: Final[Mapping[str, Any]] = {
+    "early_revision": 0,
+    "early_end_samples": 0,
+    "early_at_ms": None,
+    "early_text": None,
+    "judged_early": False,
+}
+"""Changes that forget the words asked for when speech faltered."""
+
+
+PARTIAL_REST = 3
+"""A node that took long for a partial is busy: it is left alone for so many times as long."""
 
 
 WATCH_INTERVAL_MS = 500
@@ -39,37 +66,85 @@ def request_final(step: Step, turn: Turn, end_offset_samples: int) -> Turn:
         turn,
         revision=turn.revision + 1,
         final_revision=turn.revision + 1,
-        partial_pending=False,
+        score=None,
+        words_score=None,
+        **NOT_ASKED_EARLY,
+        partial_asked_at_ms=None,
         partial_at_ms=None,
         transcription_deadline_ms=step.now_ms + step.policy.deadlines.transcription_ms,
     )
+    _ask_for_words(step, turn, TranscribeKind.FINAL, end_offset_samples)
+    return turn
+
+
+def _ask_for_words(step: Step, turn: Turn, kind: TranscribeKind, end_offset_samples: int) -> None:
     step.to_inference(
         Transcribe(
             utterance_id=turn.id,
             revision=turn.revision,
-            kind=TranscribeKind.FINAL,
+            kind=kind,
             start_offset_samples=turn.start_offset_samples,
             end_offset_samples=end_offset_samples,
         )
     )
-    return turn
+
+
+def request_early(step: Step, turn: Turn, end_offset_samples: int) -> bool:
+    """Asks for the words of a turn that may be over; False when that was done a moment ago."""
+    if turn.early_at_ms is not None and step.now_ms < turn.early_at_ms + EARLY_INTERVAL_MS:
+        return False
+    turn = step.change_turn(
+        turn,
+        revision=turn.revision + 1,
+        early_revision=turn.revision + 1,
+        early_end_samples=end_offset_samples,
+        early_at_ms=step.now_ms,
+        early_text=None,
+        judged_early=False,
+        score=None,
+        words_score=None,
+        partial_asked_at_ms=None,
+        partial_at_ms=next_partial_at(step),
+    )
+    _ask_for_words(step, turn, TranscribeKind.FINAL, end_offset_samples)
+    return True
+
+
+def final_of_early(step: Step, turn: Turn) -> Turn | None:
+    """The words asked for when speech faltered are those of the whole turn; None when they are not."""
+    if not turn.early_revision or turn.early_revision != turn.revision:
+        return None
+    if turn.end_offset_samples - turn.early_end_samples > EARLY_MISSES_MAX_SAMPLES:
+        return None
+    return step.change_turn(
+        turn,
+        final_revision=turn.early_revision,
+        partial_at_ms=None,
+        transcription_deadline_ms=step.now_ms + step.policy.deadlines.transcription_ms,
+    )
 
 
 def request_score(step: Step, turn: Turn) -> Turn:
-    """Has the pause judged, once, where the node can."""
+    """Has the sound of the pause judged, once, where the node can."""
     if not step.state.scores:
         return turn
-    turn = step.change_turn(turn, score_deadline_ms=step.now_ms + step.policy.deadlines.end_of_turn_ms)
-    heard_until = turn.end_offset_samples + samples_from_ms(step.policy.vad.min_silence_ms)
+    if not turn.judged_early:
+        heard_until = turn.end_offset_samples + samples_from_ms(step.policy.vad.min_silence_ms)
+        _ask_for_score(step, turn, turn.final_revision, heard_until)
+    elif turn.score is not None:
+        return turn
+    return step.change_turn(turn, score_deadline_ms=step.now_ms + step.policy.deadlines.end_of_turn_ms)
+
+
+def _ask_for_score(step: Step, turn: Turn, revision: int, heard_until_samples: int) -> None:
     step.to_inference(
         ScoreEndOfTurn(
             utterance_id=turn.id,
-            revision=turn.final_revision,
+            revision=revision,
             start_offset_samples=turn.start_offset_samples,
-            end_offset_samples=max(heard_until, turn.start_offset_samples + 1),
+            end_offset_samples=max(heard_until_samples, turn.start_offset_samples + 1),
         )
     )
-    return turn
 
 
 def next_partial_at(step: Step) -> int | None:
@@ -84,19 +159,21 @@ def request_partial(step: Step) -> None:
     """Asks for the words so far, unless the last request is still open."""
     turn = step.turn
     assert turn is not None, "no deadline of a turn is armed without one"
-    if turn.partial_pending:
+    if turn.partial_asked_at_ms is not None:
         step.change_turn(turn, partial_at_ms=next_partial_at(step))
         return
-    turn = step.change_turn(turn, revision=turn.revision + 1, partial_pending=True, partial_at_ms=next_partial_at(step))
-    step.to_inference(
-        Transcribe(
-            utterance_id=turn.id,
-            revision=turn.revision,
-            kind=TranscribeKind.PARTIAL,
-            start_offset_samples=turn.start_offset_samples,
-            end_offset_samples=0,
-        )
+    turn = step.change_turn(
+        turn, revision=turn.revision + 1, partial_asked_at_ms=step.now_ms, partial_at_ms=next_partial_at(step)
     )
+    _ask_for_words(step, turn, TranscribeKind.PARTIAL, 0)
+
+
+def _rest_after_partial(step: Step, turn: Turn) -> Turn:
+    """A partial has come: the next is asked for no sooner than the node can well make another."""
+    asked_at_ms, next_at_ms = turn.partial_asked_at_ms, turn.partial_at_ms
+    if asked_at_ms is not None and next_at_ms is not None:
+        next_at_ms = max(next_at_ms, step.now_ms + PARTIAL_REST * (step.now_ms - asked_at_ms))
+    return step.change_turn(turn, partial_asked_at_ms=None, partial_at_ms=next_at_ms)
 
 
 def request_words_over_agent(step: Step) -> None:
@@ -107,7 +184,7 @@ def request_words_over_agent(step: Step) -> None:
 
 def give_up_requests(step: Step, turn: Turn) -> None:
     """Nobody waits any more for what was asked about the turn."""
-    if turn.transcription_deadline_ms is not None or turn.score_deadline_ms is not None:
+    if turn.asks_node:
         step.to_inference(CancelTranscription(utterance_id=turn.id))
 
 
@@ -121,44 +198,66 @@ def on_caller_transcribed(step: Step, event: events.CallerTranscribed) -> None:
         step.ignore("transcript_superseded")
         return
     text = " ".join(event.text.split())
-    if event.kind is TranscribeKind.PARTIAL:
-        _take_partial(step, turn, text, event)
-        return
-    if turn.settled or not turn.final_revision or event.revision != turn.final_revision:
+    asked_final = event.kind is TranscribeKind.FINAL and event.revision > 0
+    early = asked_final and turn.speaking and event.revision == turn.early_revision and turn.early_text is None
+    final = asked_final and not turn.settled and event.revision == turn.final_revision
+    partial = not asked_final and turn.speaking and turn.partial_asked_at_ms is not None
+    if not early and not partial and not final:
         step.ignore("transcript_repeated")
         return
-    turn = _show(step, turn, text)
     turn = step.change_turn(
-        turn,
-        text=text,
-        mean_log_probability=event.mean_log_probability,
-        no_speech_probability=event.no_speech_probability,
-        transcribed_at_ms=step.now_ms,
-        transcription_deadline_ms=None,
+        turn, mean_log_probability=event.mean_log_probability, no_speech_probability=event.no_speech_probability
     )
+    if final:
+        take_final(step, turn, text)
+    elif early:
+        turn = _judge_early(step, step.change_turn(turn, early_text=text), text)
+        _take_words_so_far(step, turn, text)
+    else:
+        _take_words_so_far(step, _rest_after_partial(step, turn), text)
+
+
+def _judge_early(step: Step, turn: Turn, text: str) -> Turn:
+    """Has the pause that may be there judged before it is certain: little else is to do in that moment."""
+    if step.state.scores:
+        _ask_for_score(step, turn, turn.early_revision, turn.early_end_samples)
+    turn = _ask_for_words_score(step, turn, f"{turn.prefix} {text}".strip(), turn.early_revision)
+    return step.change_turn(turn, judged_early=True)
+
+
+def take_final(step: Step, turn: Turn, text: str) -> None:
+    """The words of the whole turn are known."""
+    turn = _show(step, turn, text)
+    turn = step.change_turn(turn, text=text, transcribed_at_ms=step.now_ms, transcription_deadline_ms=None)
     judge_words(step, turn, text, final=True)
     _compare_with_run(step)
 
 
-def _take_partial(step: Step, turn: Turn, text: str, event: events.CallerTranscribed) -> None:
-    if not turn.partial_pending or not turn.speaking:
-        step.ignore("transcript_repeated")
-        return
-    turn = step.change_turn(
-        turn,
-        partial_pending=False,
-        mean_log_probability=event.mean_log_probability,
-        no_speech_probability=event.no_speech_probability,
-    )
-    shown = turn.shown_text
+def request_words_score(step: Step) -> None:
+    """Has the words of the pause judged, once. After the reply to them was begun: then it costs the node one token."""
+    turn = step.turn
+    if turn is not None and turn.text is not None and turn.words_revision != turn.final_revision:
+        _ask_for_words_score(step, turn, turn.words, turn.final_revision)
+
+
+def _ask_for_words_score(step: Step, turn: Turn, words: str, revision: int) -> Turn:
+    if not step.state.scores_words or turn.origin is not Origin.SPEECH or not words:
+        return turn
+    messages = prompt(step.policy, step.state.history, words)
+    step.to_inference(ScoreWords(utterance_id=turn.id, revision=revision, messages=messages))
+    return step.change_turn(turn, words_revision=revision)
+
+
+def _take_words_so_far(step: Step, turn: Turn, text: str) -> None:
+    before = turn.partial_text
     turn = _show(step, turn, text)
     watch = step.state.watch
     if watch is not None:
         if step.now_ms - watch.onset_ms >= step.policy.interruptions.min_duration_ms:
             judge_words(step, turn, text, final=False)
-    elif turn.shown_text != shown and step.policy.turn_taking.preemptive_generation and step.run is None:
-        # These words will not change: the model may read them while the caller speaks the rest.
-        said = f"{turn.prefix} {turn.shown_text}".strip()
+    elif text and text != before and step.policy.turn_taking.preemptive_generation and step.run is None:
+        # Most of these words stay: the model may read them while the caller speaks the rest.
+        said = f"{turn.prefix} {text}".strip()
         step.to_inference(PrimePrompt(messages=prompt(step.policy, step.state.history, said)))
 
 
@@ -194,7 +293,7 @@ def on_transcription_failed(step: Step, event: events.TranscriptionFailed) -> No
         step.ignore("transcript_superseded")
         return
     if not turn.final_revision:
-        step.change_turn(turn, partial_pending=False)
+        step.change_turn(turn, partial_asked_at_ms=None, **NOT_ASKED_EARLY)
         return
     fail_transcription(step, event.reason, event.detail)
 
@@ -226,19 +325,41 @@ def transcription_overran(step: Step) -> None:
 def on_end_of_turn_scored(step: Step, event: events.EndOfTurnScored) -> None:
     """The pause is judged."""
     turn = step.turn
-    if turn is None or event.utterance_id != turn.id or event.revision != turn.final_revision:
+    if turn is None or event.utterance_id != turn.id or not _is_of_this_pause(turn, event.revision):
+        step.ignore("score_superseded")
+    elif turn.score is not None or not (turn.score_deadline_ms is not None or turn.speaking):
+        step.ignore("score_repeated")
+    else:
+        step.change_turn(turn, score=event.probability, score_deadline_ms=None)
+
+
+def _is_of_this_pause(turn: Turn, revision: int) -> bool:
+    """Whether a judgement is of the pause that is there, or of the one that may be about to begin."""
+    if turn.speaking:
+        return turn.judged_early and revision == turn.early_revision
+    return turn.final_revision > 0 and revision == turn.final_revision
+
+
+def on_words_scored(step: Step, event: events.WordsScored) -> None:
+    """The words of the pause are judged."""
+    turn = step.turn
+    if turn is None or event.utterance_id != turn.id or (turn.text is None and not turn.speaking):
         step.ignore("score_superseded")
         return
-    if turn.score_deadline_ms is None:
+    if not _is_of_this_pause(turn, event.revision):
+        step.ignore("score_superseded")
+        return
+    if turn.words_score is not None:
         step.ignore("score_repeated")
         return
-    step.change_turn(turn, score=event.probability, score_deadline_ms=None)
+    step.change_turn(turn, words_score=event.probability)
 
 
 def on_end_of_turn_failed(step: Step, event: events.EndOfTurnFailed) -> None:
     """The pause cannot be judged: its length decides alone."""
     turn = step.turn
-    if turn is None or event.utterance_id != turn.id or turn.score_deadline_ms is None:
+    early = turn is not None and turn.speaking and turn.judged_early and turn.score is None
+    if turn is None or event.utterance_id != turn.id or (turn.score_deadline_ms is None and not early):
         step.ignore("score_superseded")
         return
     _fail_score(step, turn, event.reason, event.detail)
@@ -252,4 +373,5 @@ def end_of_turn_overran(step: Step) -> None:
 
 def _fail_score(step: Step, turn: Turn, reason: FailureReason, detail: str) -> None:
     step.report_failure(Stage.END_OF_TURN, reason, detail, utterance_id=turn.id)
-    step.change_turn(turn, score=None, score_deadline_ms=None)
+    # Nothing more is asked about this pause, nor waited for.
+    step.change_turn(turn, score=VOICE_UNKNOWN if turn.speaking else None, score_deadline_ms=None)

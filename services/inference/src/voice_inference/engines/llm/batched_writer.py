@@ -1,27 +1,27 @@
 """Writes several replies at once: one thread owns the model and evaluates a token of each of them in every step.
 
-Jobs wait in a queue ordered by deadline, those that only read a prompt ahead of time behind all others. One prompt is
-read at a time, in pieces beside the replies being written, so that a second caller with the same system prompt finds
-it in the cache. Cancelled jobs leave between two steps; what was evaluated for them stays for the next run.
+A job is a prompt: to write a reply behind it, to be told what may follow it, or only to have read it ahead of time.
+Jobs wait in a queue in this order of kinds, and by deadline. One prompt is read at a time, in pieces beside the replies
+being written, so that a second caller with the same system prompt finds it in the cache. Cancelled jobs leave between
+two steps; what was evaluated for them stays for the next run.
 """
 
-import heapq
 import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import FinishReason
 from voice_inference.clock import monotonic_us
-from voice_inference.courtesy import Courtesy
+from voice_inference.core_turns import CoreTurns, Rank
 from voice_inference.engines.base import Cancelled, CancelToken, LlmEnd, LlmText
 from voice_inference.engines.llm.item_stream import END, ItemStream, Raised, deliver
 from voice_inference.engines.llm.llama_context import LlamaContext, Sampler, TokenRow
 from voice_inference.engines.llm.reply_text import ReplyText
 from voice_inference.engines.llm.sequence_table import SequenceTable
-from voice_inference.engines.llm.step_plan import Progress, Step, plan_step
+from voice_inference.engines.llm.step_plan import EARLY_TOKENS, Progress, Step, plan_step
 
 JOBS_WAITING_MAX: Final = 32
 
@@ -37,16 +37,26 @@ class ReplySettings:
     stop: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """How likely it is, 0 to 1, that one of the tokens a job asked about comes next."""
+
+    probability: float
+
+
 @dataclass(slots=True, eq=False)
 class WriteJob:
-    """A prompt to evaluate and, with `reply`, a reply to write behind it. `prompt` is called on the thread."""
+    """A prompt to evaluate, with `reply` a reply to write behind it, with `asked` tokens whose probability behind it is
+    wanted. `prompt` is called on the thread.
+    """
 
     session_id: str
     prompt: Callable[[LlamaContext], list[int]]
     reply: ReplySettings | None
     deadline_s: float
     cancel: CancelToken
-    stream: ItemStream
+    stream: ItemStream[Any]
+    asked: Callable[[], frozenset[int]] | None = None
     queued_at_us: int = field(default_factory=monotonic_us)
     began_at_us: int = 0
     tokens: list[int] | None = None
@@ -60,26 +70,39 @@ class WriteJob:
     """The token that was chosen last and is evaluated next."""
     passed_over: int = 0
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for what comes behind the prompt."""
+        return self.reply is not None or self.asked is not None
+
+    @property
+    def rank(self) -> int:
+        """Lower goes first. Behind the prompt of a reply to the same words, what may follow them costs a token."""
+        return 0 if self.reply is not None else 1 if self.asked is not None else 2
+
 
 class BatchedWriter:
     """The thread, its queue and what it is at. Jobs are submitted from event loops."""
 
-    def __init__(self, *, concurrency: int, table: SequenceTable, repeat_penalty: float, courtesy: Courtesy) -> None:
+    def __init__(
+        self, *, concurrency: int, table: SequenceTable, repeat_penalty: float, turns: CoreTurns, threads: int
+    ) -> None:
+        """`threads`: those of the model on the cores of this machine, 0 for none."""
         self._concurrency = concurrency
         self._table = table
         self._repeat_penalty = repeat_penalty
-        self._courtesy = courtesy
+        self._turns, self._threads = turns, threads
         self._changed = threading.Condition()
         self._signalled = False
         self._closed = False
         self._aside = CancelToken()
         self._order = itertools.count()
-        self._waiting: list[tuple[bool, float, int, WriteJob]] = []
+        self._waiting: list[tuple[int, float, int, WriteJob]] = []
         self._forgotten: list[str] = []
         self._reading: WriteJob | None = None
         self._writing: list[WriteJob] = []
         self._full = False
-        self._made: list[tuple[ItemStream, object]] = []
+        self._made: list[tuple[ItemStream[Any], object]] = []
         self._end_tokens: frozenset[int] = frozenset()
         self._thread: threading.Thread | None = None
 
@@ -131,16 +154,14 @@ class BatchedWriter:
         return not self._thread.is_alive()
 
     def _push(self, job: WriteJob) -> None:
-        heapq.heappush(self._waiting, (job.reply is None, job.deadline_s, next(self._order), job))
+        self._waiting.append((job.rank, job.deadline_s, next(self._order), job))
 
     def _give_up(self, job: WriteJob) -> None:
         """Takes a cancelled job out of the queue; one that has begun is ended by the thread."""
         with self._changed:
             kept = [entry for entry in self._waiting if entry[3] is not job]
             waited = len(kept) < len(self._waiting)
-            if waited:
-                self._waiting = kept
-                heapq.heapify(self._waiting)
+            self._waiting = kept
         if waited:
             deliver([(job.stream, Raised(Cancelled()))])
         self.wake()
@@ -180,25 +201,31 @@ class BatchedWriter:
                 self._end(context, job, Raised(Cancelled()))
         self._choose_prompt(context)
         step = self._plan()
-        if (step.replies or step.prompt_tokens) and self._may_go_on():
-            self._take(context, step)
+        if step.replies or step.prompt_tokens:
+            self._take_turn(context, step)
         self._deliver()
         if not step.replies and not step.prompt_tokens:
             with self._changed:
                 self._changed.wait_for(lambda: self._signalled or self._closed)
 
-    def _may_go_on(self) -> bool:
-        """Steps aside for urgent work when nobody waits for a first word; False when there is news meanwhile."""
-        if self._reading is not None and self._reading.reply is not None:
-            return True
+    def _take_turn(self, context: LlamaContext, step: Step) -> None:
+        """Takes a step when it is its turn, or none when there is news meanwhile."""
         aside = self._aside = CancelToken()
         if self._signalled:
-            return False
+            return
         try:
-            self._courtesy.step_aside(aside)
+            with self._turns.turn(self._threads, self._rank(), aside):
+                self._take(context, step)
         except Cancelled:
-            return False
-        return True
+            return
+
+    def _rank(self) -> Rank:
+        if self._reading is not None and self._reading.awaited:
+            return Rank.AWAITED
+        if not self._writing:
+            return Rank.SPARE
+        early = any(job.text is not None and job.text.written < EARLY_TOKENS for job in self._writing)
+        return Rank.AWAITED if early else Rank.LATER
 
     def _begun(self) -> list[WriteJob]:
         return [*self._writing, *(() if self._reading is None else (self._reading,))]
@@ -206,12 +233,8 @@ class BatchedWriter:
     def _choose_prompt(self, context: LlamaContext) -> None:
         """Takes the most urgent job that waits, unless a prompt is being read already that must not wait for it."""
         while not self._full:
-            with self._changed:
-                head = self._waiting[0][3] if self._waiting else None
-            reading = self._reading
-            if head is None or (reading is not None and (reading.reply is not None or head.reply is None)):
-                return
-            if head.reply is not None and len(self._writing) >= self._concurrency:
+            head, reading = self._next_job(), self._reading
+            if head is None or (reading is not None and reading.rank <= head.rank):
                 return
             if reading is not None:
                 context.change(self._table.end(reading.sequence))
@@ -220,13 +243,18 @@ class BatchedWriter:
             if self._take_out(head):
                 self._begin(context, head)
 
+    def _next_job(self) -> WriteJob | None:
+        """The most urgent job that waits and may begin."""
+        may_write = len(self._writing) < self._concurrency
+        with self._changed:
+            return min((entry for entry in self._waiting if may_write or entry[3].reply is None), default=(None,))[-1]
+
     def _take_out(self, job: WriteJob) -> bool:
         """Whether the job still waited; it does not any more."""
         with self._changed:
             kept = [entry for entry in self._waiting if entry[3] is not job]
             waited = len(kept) < len(self._waiting)
             self._waiting = kept
-            heapq.heapify(self._waiting)
         return waited
 
     def _put_back(self, job: WriteJob) -> None:
@@ -242,9 +270,10 @@ class BatchedWriter:
         except Exception as error:
             self._made.append((job.stream, Raised(error)))
             return
-        # The last token is always evaluated: the first one of the reply is chosen from what it gives.
-        reply = job.reply
-        head, room = (tokens, 0) if reply is None else (tokens[:-1], 1 + reply.max_tokens)
+        # The last token is always evaluated when somebody waits: what comes next is told by what it gives.
+        head, room = (tokens[:-1], 1) if job.awaited else (tokens, 0)
+        if job.reply is not None:
+            room += job.reply.max_tokens
         place = self._table.begin(job.session_id, head, room=room)
         if place is None:
             self._full = True
@@ -252,7 +281,7 @@ class BatchedWriter:
             return
         context.change(place.changes)
         if not job.began_at_us:
-            job.began_at_us, job.cached = monotonic_us(), place.kept
+            job.cached = place.kept
         job.sequence, job.evaluated = place.sequence, place.kept
         self._reading = job
         if job.evaluated == len(tokens):
@@ -265,8 +294,8 @@ class BatchedWriter:
                 Progress(0 if job.text is None else job.text.written, job.passed_over, job.stream.stalled)
                 for job in self._writing
             ],
-            awaited_prompt=reading is not None and reading.reply is not None,
-            spare_prompt=reading is not None and reading.reply is None,
+            awaited_prompt=reading is not None and reading.awaited,
+            spare_prompt=reading is not None and not reading.awaited,
         )
 
     def _take(self, context: LlamaContext, step: Step) -> None:
@@ -279,11 +308,13 @@ class BatchedWriter:
             job.passed_over = 0
             rows.append(TokenRow(job.chosen, job.evaluated, job.sequence, wanted=True))
         reading = self._reading if step.prompt_tokens else None
+        if reading is not None:
+            reading.began_at_us = reading.began_at_us or monotonic_us()
         piece: Sequence[int] = ()
         if reading is not None and reading.tokens is not None:
             piece = reading.tokens[reading.evaluated : reading.evaluated + step.prompt_tokens]
             rows += [TokenRow(token, reading.evaluated + at, reading.sequence) for at, token in enumerate(piece)]
-            if reading.reply is not None and reading.evaluated + len(piece) == len(reading.tokens):
+            if reading.awaited and reading.evaluated + len(piece) == len(reading.tokens):
                 rows[-1] = replace(rows[-1], wanted=True)
         try:
             context.evaluate(rows)
@@ -303,6 +334,9 @@ class BatchedWriter:
         if job.tokens is None or job.evaluated < len(job.tokens):
             return
         if job.reply is None:
+            if job.asked is not None:
+                job.stream.count_made()
+                self._made.append((job.stream, Follows(context.probability(last_row, job.asked()))))
             self._end(context, job, END)
             return
         self._reading = None

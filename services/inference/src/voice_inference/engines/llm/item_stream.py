@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
-from voice_inference.engines.base import LlmItem
 from voice_inference.lanes import STREAM_BUFFER_ITEMS
+
+T = TypeVar("T")
 
 LAST_ITEMS: Final = 4
 """A stalled stream still takes the last text, the end of the reply, the end of the stream and an error."""
@@ -22,7 +23,7 @@ class Raised:
     error: BaseException
 
 
-class ItemStream:
+class ItemStream(Generic[T]):
     """What is made for one consumer. Made on its event loop; `wake` is called there when a stalled one reads on."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -45,7 +46,7 @@ class ItemStream:
         """Called on the event loop."""
         self._items.put_nowait(item)
 
-    async def read(self) -> AsyncIterator[LlmItem]:
+    async def read(self) -> AsyncIterator[T]:
         """The items up to the end; raises what was put as Raised."""
         while True:
             item = await self._items.get()
@@ -60,9 +61,9 @@ class ItemStream:
             yield item
 
 
-def deliver(made: Iterable[tuple[ItemStream, object]]) -> None:
+def deliver(made: Iterable[tuple[ItemStream[Any], object]]) -> None:
     """Puts items into their streams with one call for each event loop; a loop that was closed has no consumers."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[ItemStream, object]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[ItemStream[Any], object]]] = {}
     for stream, item in made:
         by_loop.setdefault(stream.loop, []).append((stream, item))
     for loop, pairs in by_loop.items():
@@ -73,6 +74,6 @@ def deliver(made: Iterable[tuple[ItemStream, object]]) -> None:
                 raise
 
 
-def _put_all(pairs: list[tuple[ItemStream, object]]) -> None:
+def _put_all(pairs: list[tuple[ItemStream[Any], object]]) -> None:
     for stream, item in pairs:
         stream.put(item)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import llama_cpp
+import numpy as np
 
 from voice_inference.engines.llm.sequence_table import CacheChange, Share
 
@@ -22,6 +23,12 @@ PIECE_BYTES_MAX: Final = 256
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _log_nothing(level: int, text: bytes, user_data: ctypes.c_void_p) -> None:
     """llama.cpp writes to stderr unless it is given somebody to tell."""
+
+
+def start_library() -> None:
+    """Makes llama.cpp ready and quiet; calling it again changes nothing."""
+    llama_cpp.llama_log_set(_log_nothing, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,7 @@ class LlamaContext:
         self, model_file: Path, *, gpu: bool, threads: int, cells: int, sequences: int, rows: int, wanted: int
     ) -> None:
         """`rows`: the most tokens of one batch; `wanted`: the most of them that a next token is asked for."""
-        llama_cpp.llama_log_set(_log_nothing, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
+        start_library()
         settings = llama_cpp.llama_model_default_params()
         settings.n_gpu_layers = -1 if gpu else 0
         self._model: Any = llama_cpp.llama_model_load_from_file(str(model_file).encode(), settings)
@@ -128,6 +134,12 @@ class LlamaContext:
     def end_token(self) -> int:
         """The token that ends a text."""
         return int(llama_cpp.llama_vocab_eos(self._vocab))
+
+    def probability(self, row: int, tokens: frozenset[int]) -> float:
+        """That one of `tokens` comes after row `row` of the last batch, 0 to 1."""
+        logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(self.handle, row), (self.words,))
+        weights = np.exp(logits - logits.max())
+        return float(min(1.0, weights[sorted(tokens)].sum() / weights.sum()))
 
     # --- the cache
 

@@ -128,6 +128,10 @@ class Ollama:
             keep_alive=KEEP_ALIVE,
         )
 
+    async def score_words(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> float:
+        """The interface gives no probabilities of words that are not written."""
+        raise _failure(FailureReason.ENGINE_ERROR, "Ollama cannot score words")
+
     async def forget(self, session_id: str) -> None:
         """The server manages its cache."""
 

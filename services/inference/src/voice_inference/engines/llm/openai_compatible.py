@@ -127,6 +127,10 @@ class OpenAiCompatible:
     async def prime(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> None:
         """The API has no way to evaluate a prompt without writing a reply to it."""
 
+    async def score_words(self, session_id: str, messages: tuple[ChatMessage, ...], cancel: CancelToken) -> float:
+        """The interface gives no probabilities of words that are not written."""
+        raise _failure(FailureReason.ENGINE_ERROR, "an OpenAI-compatible server cannot score words")
+
     async def forget(self, session_id: str) -> None:
         """The server manages its cache."""
 

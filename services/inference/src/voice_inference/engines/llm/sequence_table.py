@@ -106,16 +106,15 @@ class SequenceTable:
 
     def end(self, sequence: int) -> tuple[CacheChange, ...]:
         """The sequence is not in use any more; its tokens stay until their place is needed, unless the session was
-        forgotten meanwhile or has a newer sequence.
+        forgotten meanwhile or has another one that is newer or in use.
         """
         ended = self._sequences[sequence]
         ended.busy, ended.room = False, 0
-        newer = any(
-            other.session_id == ended.session_id and other.used_at > ended.used_at
+        other_holds = any(
+            other.session_id == ended.session_id and (other.busy or (other.cells and other.used_at > ended.used_at))
             for other in self._sequences
-            if other.cells or other.busy
         )
-        return tuple(self._drop(sequence)) if ended.forgotten or newer else ()
+        return tuple(self._drop(sequence)) if ended.forgotten or other_holds else ()
 
     def forget(self, session_id: str) -> tuple[CacheChange, ...]:
         """Drops what is held for a session; sequences in use go when they end."""

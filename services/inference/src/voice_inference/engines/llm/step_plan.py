@@ -14,7 +14,7 @@ STEP_TOKENS: Final = 12
 PIECE_TOKENS_MIN: Final = 4
 """A prompt gets on by at least this much in a step, however many replies are being written."""
 
-EARLY_TOKENS: Final = 16
+EARLY_TOKENS: Final = 10
 """Somebody waits for the first tokens of a reply; the others are heard after what was said first."""
 
 PASSED_OVER_MAX: Final = 3

@@ -3,6 +3,9 @@
 Whisper's encoder pays for its whole window whatever the utterance. A window cut to the utterance costs a fraction, and
 now and then makes the decoder repeat itself. So a cut result is checked and, when it looks like a loop, made again with
 the full window.
+
+Most of a cut window is still the silence behind the utterance. Of what comes later than a second behind it one frame of
+four is computed (thinned_silence.py).
 """
 
 import re
@@ -13,10 +16,19 @@ import numpy as np
 
 from voice_contract.audio import SAMPLE_RATE_HZ
 from voice_inference.engines.base import FloatSamples
+from voice_inference.engines.thinned_silence import WindowFrames, thinned
 
 FULL_WINDOW_S: Final = 30
 WINDOWS_S: Final = (10, 12, 15, 20, 25, FULL_WINDOW_S)
 """Few sizes, so that an engine which plans per shape plans once. Below 10 s, loops become frequent."""
+
+FRAMES_PER_S: Final = 50
+"""Of what the encoder makes; its features are twice as many."""
+
+SAMPLES_PER_FRAME: Final = SAMPLE_RATE_HZ // FRAMES_PER_S
+CLOSE_S: Final = 1
+STEP: Final = 4
+"""Of the silence later than CLOSE_S behind an utterance one frame in STEP is computed. With 8, words are misheard."""
 
 SLACK_S: Final = 2
 PIECE_S_MAX: Final = 28
@@ -30,6 +42,22 @@ def window_s(samples: int, sizes_s: Sequence[int] = WINDOWS_S) -> int:
     """
     needed = -(-samples // SAMPLE_RATE_HZ) + SLACK_S
     return next((size for size in sizes_s if size >= needed), FULL_WINDOW_S)
+
+
+def window_frames(samples: int, length_s: int) -> WindowFrames:
+    """The frames of a window of `length_s` seconds that are computed for an utterance of `samples` samples at its
+    beginning: of a cut window; Whisper's own is what a cut one is held against.
+    """
+    if length_s >= FULL_WINDOW_S:
+        return every_frame(length_s)
+    frames = length_s * FRAMES_PER_S
+    return thinned(frames, range(min(frames, -(-samples // SAMPLES_PER_FRAME) + CLOSE_S * FRAMES_PER_S), frames, STEP))
+
+
+def every_frame(length_s: int) -> WindowFrames:
+    """A window of `length_s` seconds, nothing left out."""
+    frames = length_s * FRAMES_PER_S
+    return thinned(frames, range(frames, frames))
 
 
 def tokens_max(samples: int) -> int:

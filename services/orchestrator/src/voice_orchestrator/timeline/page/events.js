@@ -2,8 +2,8 @@
 
 const ROW = 22;
 const FAMILIES = {
-  caller: ["SpeechStarted", "SpeechEnded", "TalkPressed", "TalkReleased", "CallerSoundLost", "CallerKeyed", "CallerTyped"],
-  recognition: ["CallerTranscribed", "TranscriptionFailed", "EndOfTurnScored", "EndOfTurnFailed"],
+  caller: ["SpeechStarted", "SpeechFaltered", "SpeechEnded", "TalkPressed", "TalkReleased", "CallerSoundLost", "CallerKeyed", "CallerTyped"],
+  recognition: ["CallerTranscribed", "TranscriptionFailed", "EndOfTurnScored", "EndOfTurnFailed", "WordsScored"],
   writing: ["ReplyEnded", "ToolRequested", "ToolReturned", "ToolFailed", "RunFailed"],
   text: ["ReplyText"],
   voice: ["SegmentSounded", "SegmentSynthesised"],
