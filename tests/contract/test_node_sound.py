@@ -35,16 +35,16 @@ class ToldClock(SessionClock):
 
 @dataclass(slots=True)
 class Speaker:
-    """Sends speech in frames that say when they were sent; `node_us` is the clock of the node that gets them."""
+    """Sends speech in frames that say when they were sent; `node_us` holds the clock of the node that gets them."""
 
     session: Session
     clock: ToldClock
-    node_us: int = 0
+    node_us: list[int]
     frames: int = 0
 
     async def say(self, count: int, *, every_us: int = FRAME_US, stood_us: int = 0) -> None:
         """The next frames; the node gets to all of them `stood_us` after the last was sent. Returns when it has."""
-        self.node_us = self.clock.at_us + count * every_us + stood_us
+        self.node_us[0] = self.clock.at_us + count * every_us + stood_us
         for _ in range(count):
             self.clock.at_us += every_us
             await self.session.send(m.Audio(pcm=LOUD, offset_samples=self.frames * FRAME_SAMPLES))
@@ -64,12 +64,13 @@ class Speaker:
 
 @asynccontextmanager
 async def speaker_to(node: ServedNode, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Speaker]:
+    """The way of the stream's first event is longer than that of any sound: what comes after is not late by it."""
     clock = ToldClock()
+    node_us = [clock.at_us + 2_000_000]
+    monkeypatch.setattr(converse, "monotonic_us", lambda: node_us[0])
     stream = await open_stream(node.address, "s", CONFIGURE, clock)
-    speaker = Speaker(Session(stream), clock)
-    monkeypatch.setattr(converse, "monotonic_us", lambda: speaker.node_us)
     try:
-        yield speaker
+        yield Speaker(Session(stream), clock, node_us)
     finally:
         await stream.close()
 

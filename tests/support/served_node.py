@@ -23,6 +23,9 @@ from voice_orchestrator.runtime.grpc_inference import GrpcConnector, GrpcStream
 
 P = TypeVar("P")
 
+WINDOWS_WAITING_MAX = 1_000
+"""Tests send seconds of sound at once; what a slow machine has not judged yet is not to be lost."""
+
 CONFIGURE = SessionConfigure(
     caller_format=m.AudioFormat(),
     agent_format=m.AudioFormat(),
@@ -62,7 +65,7 @@ async def served_node(
     stt, llm, tts, end_of_turn = ScriptedStt(), llm or ScriptedLlm(), ScriptedTts(), ScriptedEndOfTurn()
     score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
     pipeline = Pipeline(
-        vad=VadLane(vad or LoudnessVad(), asyncio.get_running_loop()),
+        vad=VadLane(vad or LoudnessVad(), asyncio.get_running_loop(), waiting_max=WINDOWS_WAITING_MAX),
         stt=stt,
         stt_lane=Lane("stt", threads=1, queue_max=queue, stage=Stage.STT),
         llm=llm,

@@ -68,11 +68,22 @@ class VadStream:
 
 
 class VadLane:
-    """The worker thread over all streams. `join_s`: how long windows gather when there are many sessions."""
+    """The worker thread over all streams.
 
-    def __init__(self, engine: VadEngine, loop: asyncio.AbstractEventLoop, *, join_s: float = JOIN_S) -> None:
+    `join_s`: how long windows gather when there are many sessions; `waiting_max`: windows one session may have waiting.
+    """
+
+    def __init__(
+        self,
+        engine: VadEngine,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        join_s: float = JOIN_S,
+        waiting_max: int = WINDOWS_WAITING_MAX,
+    ) -> None:
         self.engine = engine
         self._join_s = join_s
+        self._waiting_max = waiting_max
         self._loop = loop
         self._wakeup = threading.Condition()
         self._streams: list[VadStream] = []
@@ -101,7 +112,7 @@ class VadLane:
         with self._wakeup:
             if stream.closed:
                 return
-            if len(stream.waiting) >= WINDOWS_WAITING_MAX:
+            if len(stream.waiting) >= self._waiting_max:
                 stream.waiting.popleft()
                 stream.dropped_windows += 1
             if not stream.waiting:
