@@ -38,7 +38,6 @@ from voice_inference.engines.stt.heard_sound import LONG_FRAMES, emphasis_for
 from voice_inference.engines.stt.listeners import QuickListener
 from voice_inference.engines.stt.network_layers import NetworkLayers
 from voice_inference.engines.stt.network_writer import NetworkWriter, WrittenNetwork
-from voice_inference.engines.stt.onnx_session import open_network
 from voice_inference.engines.stt.sound_encoder import SoundEncoder, padded_features
 from voice_inference.engines.stt.whisper_window import window_frames
 from voice_inference.engines.stt.word_decoder import WordDecoder
@@ -75,7 +74,7 @@ def test_the_encoder_hears_what_the_model_says(weights: Weights, stands_for: NDA
         "positions": weights["encoder/position_encodings/encodings"][:FRAMES],
         "emphasis": emphasis_for(FRAMES, np.log(stands_for).astype(np.float32)),
     }
-    (found,) = open_network(encoder_network(weights), 1).run(["heard"], given)
+    (found,) = encoder_network(weights).open(1).run(["heard"], given)
     assert found.shape == (1, FRAMES, SIZE)
     assert close(found[0], encoded(weights, features, stands_for))
 
@@ -89,8 +88,8 @@ def test_frames_that_stand_for_others_are_told_from_frames_that_do_not(weights: 
 def test_the_decoder_scores_what_the_model_says(weights: Weights, frames: Floats) -> None:
     tokens = [*PROMPT, 5, 6]
     networks = decoder_networks(weights)
-    session = open_network(networks.step, 1)
-    memory = open_network(networks.memory, 1)
+    session = networks.step.open(1)
+    memory = networks.memory.open(1)
     feeds: dict[str, Any] = dict(
         zip(
             (value.name for value in memory.get_outputs()),
@@ -310,7 +309,7 @@ def product(rows: Floats, matrix: Floats, *, many: bool) -> Floats:
     multiply = layers.product_of_many if many else layers.product
     layers.writer.nodes("Identity", [multiply("rows", "layer_0/ffn/linear_0")], results=["made"])
     network = layers.writer.network({"rows": ("float32", ("count", matrix.shape[1]))}, ["made"])
-    found: Floats = open_network(network, 1).run(["made"], {"rows": rows})[0]
+    found: Floats = network.open(1).run(["made"], {"rows": rows})[0]
     return found
 
 
@@ -320,6 +319,13 @@ def test_products_with_eight_bits_are_close(*, many: bool) -> None:
     rows, matrix = chance(random, 7, 512), chance(random, 900, 512)
     matrix[3] = 0
     assert close(product(rows, matrix, many=many), rows @ matrix.T)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_largest_numbers_of_eight_bits_are_added_without_clipping(*, many: bool) -> None:
+    """A processor without VNNI adds two products in sixteen bits unless it is told not to."""
+    rows, matrix = np.ones((7, 512), dtype=np.float32), np.ones((900, 512), dtype=np.float32)
+    assert np.allclose(product(rows, matrix, many=many), 512, rtol=0.01)
 
 
 def test_a_very_large_number_spoils_its_own_block_only() -> None:
@@ -339,5 +345,5 @@ def test_a_network_is_written_as_it_is_read() -> None:
     network: WrittenNetwork = writer.network({"given": ("float32", ("length",))}, ["made"])
     assert [values.nbytes for values in network.weights.values()] == [80_000]
     assert len(network.model) < 1_000
-    (made,) = open_network(network, 1).run(["made"], {"given": np.array([2.0, 4.0], dtype=np.float32)})
+    (made,) = network.open(1).run(["made"], {"given": np.array([2.0, 4.0], dtype=np.float32)})
     assert np.array_equal(made, np.concatenate([[0.5, 2.5], large]))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from voice_contract.audio import SAMPLE_RATE_HZ
@@ -17,6 +16,7 @@ from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentErr
 from voice_contract.messages import EngineDescription
 from voice_inference.engines.base import CancelToken, FloatSamples
 from voice_inference.engines.end_of_turn.smart_turn_graph import FRAMES, with_chosen_frames
+from voice_inference.engines.onnx_session import open_session
 from voice_inference.engines.thinned_silence import WindowFrames, thinned
 
 WINDOW_S: Final = 8
@@ -48,15 +48,7 @@ class SmartTurn:
                 f"{model_file.name} holds a network not known here ({error}): name smart-turn-v3.2 in the placement"
             )
             raise _failure(FailureReason.MODEL_MISSING, detail) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A waiting thread that spins takes the core from the engines that work meanwhile.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(network, sess_options=options, providers=["CPUExecutionProvider"])
-        # The session keeps the bytes for another attempt with other providers, which nobody makes.
-        self._session.disable_fallback()
-        self._session._model_bytes = b""
+        self._session = open_session(network, threads)
         self._spectrum = FeatureExtractor(chunk_length=WINDOW_S)
         self._name = model
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from voice_inference.engines.onnx_messages import Dimension, add_node, add_tensor, add_value, new_model
+from voice_inference.engines.onnx_session import open_session
 
 OPERATORS: Final = {"": 20, "com.microsoft": 1}
 """Operator sets by domain: ONNX's own, and what ONNX Runtime adds."""
@@ -26,6 +28,10 @@ class WrittenNetwork:
 
     model: bytes
     weights: Mapping[str, NDArray[Any]]
+
+    def open(self, threads: int) -> onnxruntime.InferenceSession:
+        """A session on `threads` threads."""
+        return open_session(self.model, threads, any_length=True, weights=self.weights)
 
 
 class NetworkWriter:

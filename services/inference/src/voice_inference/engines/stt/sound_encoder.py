@@ -13,7 +13,6 @@ from voice_inference.engines.stt.ctranslate2_file import read_weights
 from voice_inference.engines.stt.encoder_network import encoder_network
 from voice_inference.engines.stt.heard_sound import LONG_FRAMES, HeardSound, emphasis_for
 from voice_inference.engines.stt.network_layers import Floats, rows_of
-from voice_inference.engines.stt.onnx_session import open_network
 from voice_inference.engines.stt.whisper_window import (
     FRAMES_PER_S,
     FULL_WINDOW_S,
@@ -42,7 +41,7 @@ class SoundEncoder:
     def __init__(self, model_file: Path, *, threads: int) -> None:
         """Of CTranslate2's file. Raises ValueError when it, or the model, is not of the known shape."""
         weights = read_weights(model_file)
-        self._session = open_network(encoder_network(weights), threads)
+        self._session = encoder_network(weights).open(threads)
         self._features = FeatureExtractor(feature_size=int(weights["encoder/conv1/weight"].shape[1]))
         self._positions = rows_of(weights, POSITIONS, slice(None))
 

@@ -14,7 +14,6 @@ from voice_inference.engines.stt.ctranslate2_file import read_weights
 from voice_inference.engines.stt.decoder_network import DecoderNetworks, decoder_networks
 from voice_inference.engines.stt.heard_sound import LONG_FRAMES, HeardSound, emphasis_for
 from voice_inference.engines.stt.network_layers import Floats, rows_of
-from voice_inference.engines.stt.onnx_session import open_network
 
 EMBEDDINGS: Final = "decoder/embeddings/weight"
 POSITIONS: Final = "decoder/position_encodings/encodings"
@@ -50,8 +49,8 @@ class WordDecoder:
         """Of CTranslate2's file. Raises ValueError when it, or the model, is not of the known shape."""
         networks = decoder_networks(read_weights(model_file))
         self._layers = networks.layers
-        self._memory = open_network(networks.memory, threads)
-        self._step = open_network(networks.step, threads)
+        self._memory = networks.memory.open(threads)
+        self._step = networks.step.open(threads)
         self._memory_names = [value.name for value in self._memory.get_outputs()]
         self._nothing = _no_past(networks)
         self._remembered_long = False

@@ -5,6 +5,7 @@ A call that is going on ends at its next operation when the work is cancelled.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from voice_inference.engines.base import CancelToken, FloatSamples
 from voice_inference.engines.onnx_call import OnnxCall
+from voice_inference.engines.onnx_session import PROCESSOR, Provider, open_session
 from voice_inference.engines.tts.sound_windows import sound_windows
 from voice_inference.engines.tts.voice_graph import VoiceParts
 
@@ -52,25 +54,10 @@ class VoiceNetwork(Protocol):
 def session_opener(device: str, threads: int) -> OpenSession:
     """What opens a model, given as bytes or as a path, for `device` on `threads` threads."""
     cuda = device.startswith("cuda")
-    provider: Any = (
-        ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}) if cuda else "CPUExecutionProvider"
-    )
+    provider: Provider = ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}) if cuda else PROCESSOR
 
-    def open_session(model: bytes | str) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A plan of memory is kept for every length of text, and never fits: how long the speech gets is drawn anew.
-        options.enable_mem_pattern = False
-        # A thread that spins while it waits takes a core from the other half of the voice, or from another engine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(model, sess_options=options, providers=[provider])
-        # The session keeps the bytes for another attempt with other providers, which nobody makes.
-        session.disable_fallback()
-        session._model_bytes = b""
-        return session
-
-    return open_session
+    # How long the speech gets is drawn anew for every text.
+    return partial(open_session, threads=threads, provider=provider, any_length=True)
 
 
 class WholeVoice:

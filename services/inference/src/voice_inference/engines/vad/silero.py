@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from voice_contract.failures import Failure, FailureReason, Stage, VoiceAgentError
 from voice_contract.messages import EngineDescription
 from voice_inference.engines.base import FloatSamples
+from voice_inference.engines.onnx_session import open_session
 from voice_inference.engines.vad.silero_graph import with_batch_along_width
 
 WINDOW_SAMPLES: Final = 512
@@ -25,7 +25,6 @@ CONTEXT_SAMPLES: Final = 64
 HIDDEN: Final = 128
 STATE_NUMBERS: Final = CONTEXT_SAMPLES + 2 * HIDDEN
 MODEL_FILE: Final = "silero_vad_16k_sequence.onnx"
-LOG_ERRORS: Final = 3
 """ONNX Runtime's level: it would warn of constants in the file that no step uses."""
 
 
@@ -45,19 +44,12 @@ class SileroVad:
 
     def __init__(self, model_file: Path) -> None:
         """Loads it; raises VoiceAgentError when the network in the file is not the one it was written for."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = LOG_ERRORS
         try:
             network = with_batch_along_width(model_file)
         except ValueError as error:
             detail = f"{model_file.name} holds a network not known here ({error}): install requirements/runtime.txt"
             raise _missing(detail) from error
-        self._session = onnxruntime.InferenceSession(network, sess_options=options, providers=["CPUExecutionProvider"])
-        # The session keeps the bytes for another attempt with other providers, which nobody makes.
-        self._session.disable_fallback()
-        self._session._model_bytes = b""
+        self._session = open_session(network, threads=1)
 
     def describe(self) -> EngineDescription:
         """What it is."""
