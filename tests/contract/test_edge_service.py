@@ -1,6 +1,7 @@
 """What Edge.Call promises, over real sockets: a call, its refusals, its ends."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support.served_orchestrator import Caller, ServedOrchestrator, caller_of, s
 from voice_contract import messages as m
 from voice_contract.failures import Failure, FailureReason
 from voice_contract.messages import AudioEncoding, AudioFormat, EndCause, Phase
+from voice_orchestrator.runtime.grpc_inference import GrpcStream
 from voice_orchestrator.runtime.ports import EdgeGoneError
 
 MULAW = AudioFormat(encoding=AudioEncoding.MULAW, sample_rate_hz=8_000)
@@ -32,6 +34,23 @@ async def ended(caller: Caller) -> m.CallEnded:
 async def gone(orchestrator: ServedOrchestrator) -> None:
     """Until no session is left."""
     await eventually(lambda: not orchestrator.host.sessions() and not orchestrator.host.admission.taken)
+
+
+async def test_a_call_that_is_over_leaves_no_stream_for_the_collector(tmp_path: Path) -> None:
+    """Its connection would stay open, and nothing allocates in a process without calls."""
+    async with served_node() as node, served_orchestrator(tmp_path, (node.address,)) as orchestrator:
+        gc.collect()
+        gc.disable()
+        try:
+            async with caller_of(orchestrator.address) as caller:
+                await greeted(caller)
+                await caller.speak(0.2)
+                await caller.send(m.HangUp())
+                await ended(caller)
+                await gone(orchestrator)
+            await eventually(lambda: not any(isinstance(found, GrpcStream) for found in gc.get_objects()))
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("format_", [AudioFormat(), MULAW])

@@ -121,15 +121,6 @@ class InferenceLink:
 
     async def run(self) -> None:
         """Serves one connection request after the other until it is cancelled."""
-        try:
-            await self._serve_requests()
-        except asyncio.CancelledError as cancelled:
-            # Frames of a TaskGroup that was cancelled refer to the error that refers to them, and to the stream, whose
-            # connection would stay open until the cyclic collector comes by.
-            clear_frames(cancelled.__traceback__)
-            raise
-
-    async def _serve_requests(self) -> None:
         while True:
             request = await self._requests.get()
             await asyncio.sleep(request.delay_ms / 1_000)
@@ -171,7 +162,9 @@ class InferenceLink:
             lost = _lost_in(errors)
             if lost is None:
                 raise
-            clear_frames(errors.__traceback__)  # see `run`
+            # Frames of a TaskGroup refer to the error that refers to them, and to the stream, whose connection would
+            # stay open until the cyclic collector comes by.
+            clear_frames(errors.__traceback__)
             return lost
         finally:
             self.dropped_samples += outbox.dropped_samples

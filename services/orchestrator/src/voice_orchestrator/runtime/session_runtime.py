@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Any, Final
 
 import structlog
@@ -174,6 +175,11 @@ class SessionRuntime:
         """A task that breaks ends the call with a failure, not the process."""
         try:
             await work
+        except asyncio.CancelledError as cancelled:
+            # Frames of a TaskGroup that was cancelled refer to the error that refers to them: what the session had would
+            # stay until the cyclic collector comes by.
+            clear_frames(cancelled.__traceback__)
+            raise
         except Exception as error:
             log.error("session_task_failed", task=name, exc_info=error, **_ids(*self._named))
             detail = f"{type(error).__name__} in {name}"

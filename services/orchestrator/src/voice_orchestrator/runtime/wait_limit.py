@@ -46,6 +46,8 @@ class WaitLimit:
         finally:
             self._waiter = None
             self._overran = False
+            # A task that is cancelled here keeps the error, which keeps this frame.
+            del task
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         timer, self._timer = self._timer, None
