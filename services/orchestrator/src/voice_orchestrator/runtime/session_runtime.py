@@ -176,8 +176,8 @@ class SessionRuntime:
         try:
             await work
         except asyncio.CancelledError as cancelled:
-            # Frames of a TaskGroup that was cancelled refer to the error that refers to them: what the session had would
-            # stay until the cyclic collector comes by.
+            # Frames of a TaskGroup that was cancelled refer to the error that refers to them: what the session had
+            # would stay until the cyclic collector comes by.
             clear_frames(cancelled.__traceback__)
             raise
         except Exception as error:
