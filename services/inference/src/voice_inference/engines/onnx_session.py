@@ -32,8 +32,10 @@ def open_session(
     if provider == PROCESSOR:
         options.log_severity_level = ERRORS_ONLY
     if any_length:
-        # A plan of memory is kept for every length, and never fits.
+        # A plan of memory is kept for every length, and never fits. To plan which results may share memory compares every
+        # two of them, which takes three quarters of opening a voice of 2,700 steps; the arena shares it as well.
         options.enable_mem_pattern = False
+        options.enable_mem_reuse = False
     # What spins while it waits takes a core from the engine that works meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Without VNNI two products of eight bits are added in sixteen, and clipped where they do not fit.

@@ -42,6 +42,8 @@ from voice_operations.peer_metrics import PeerMetrics
 from voice_operations.security import ServerSecurity
 
 LAG_PERIOD_S: Final = 0.5
+LOADING_THREADS: Final = 2
+"""Engines that are loaded at the same time, besides the language model."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -138,13 +140,14 @@ class Node:
         """Verifies, loads and warms every engine, telling about each."""
         queue = self._resolved.placement.limits.queue
         # Not the loop's own executor: the process may end while a model is being read.
-        lane = Lane("load", threads=1, queue_max=1, stage=Stage.SESSION)
+        lane = Lane("load", threads=LOADING_THREADS, queue_max=LOADING_THREADS, stage=Stage.SESSION)
         turns = CoreTurns(ThisMachine().cores())
         llm = await lane.run(
             lambda: make_llm(self._spec(Stage.LLM), turns), deadline_s=monotonic_s(), cancel=CancelToken()
         )
-        # It loads on a thread of its own, or in another process: the others are loaded meanwhile.
+        # It loads on a thread of its own, or in another process: the others are loaded meanwhile, the voice beside them.
         starting = asyncio.create_task(self._start_llm(llm), name="start-llm")
+        voice = asyncio.create_task(self._step(lane, Stage.TTS, _warm_tts), name="load-tts")
         try:
             vad = await self._step(lane, Stage.VAD, _warm_vad)
             stt = await self._step(lane, Stage.STT, _warm_stt)
@@ -153,10 +156,12 @@ class Node:
                 scorer = await self._step(lane, Stage.END_OF_TURN, _warm_end_of_turn)
                 score_lane = Lane("end_of_turn", threads=1, queue_max=queue, stage=Stage.END_OF_TURN)
                 end_of_turn = EndOfTurnStage(engine=scorer, lane=score_lane)
-            tts = await self._step(lane, Stage.TTS, _warm_tts)
+            tts = await voice
             await starting
         except BaseException:
             starting.cancel()
+            voice.cancel()
+            await asyncio.gather(starting, voice, return_exceptions=True)
             await llm.close()
             raise
         lane.close()
