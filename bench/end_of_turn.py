@@ -1,9 +1,10 @@
 """`make bench-end-of-turn`: what tells an end from a pause, and what waiting for it costs, on human speech.
 
-Every recording is heard as a node hears it: VAD finds the pauses; at each the end-of-turn model judges the voice and
-the language model the words that were transcribed up to there. Pauses inside a recording are held against its end: area
-under the ROC curve (how often a random end is judged higher than a random pause) for the voice, the words and both;
-then, for the product's rule and for two others, how long ends are waited for and how many pauses are taken for ends.
+Every recording is heard as a node hears it: VAD finds the pauses; at each the end-of-turn model judges the voice, the
+language model the words that were transcribed up to there, and the transcription says how likely a comma follows them.
+Pauses inside a recording are held against its end: area under the ROC curve (how often a random end is judged higher
+than a random pause) for the voice, the words, the mark and all of them; then, for the product's rule and for two others,
+how long ends are waited for and how many pauses are taken for ends.
 """
 
 # ruff: noqa: E402 - the environment is made before the libraries that read it are loaded
@@ -142,7 +143,8 @@ class Ear:
         ]
 
     async def _turn(self, heard: FloatSamples) -> Turn:
-        text = self.stt.transcribe(heard, "en", CancelToken()).text
+        found = self.stt.transcribe(heard, "en", CancelToken())
+        text = found.text
         said = (
             ChatMessage(role=ChatRole.SYSTEM, text=PERSONA),
             ChatMessage(role=ChatRole.ASSISTANT, text=GREETING),
@@ -150,7 +152,14 @@ class Ear:
         )
         words = await self.llm.score_words("bench", said, CancelToken()) if text.strip(" .") else None
         score = self.voice.score(heard, CancelToken())
-        return Turn(id=1, origin=Origin.SPEECH, text=text, score=score, words_score=words)
+        return Turn(
+            id=1,
+            origin=Origin.SPEECH,
+            text=text,
+            score=score,
+            words_score=words,
+            continuation_probability=found.continuation_probability,
+        )
 
 
 def area_under_curve(ends: Sequence[float], pauses: Sequence[float]) -> float:
@@ -170,7 +179,8 @@ def show(pauses: Sequence[Pause]) -> dict[str, Any]:
     judges: dict[str, Callable[[Pause], float]] = {
         "voice": lambda pause: pause.voice,
         "words": lambda pause: pause.words,
-        "both": lambda pause: finished_likelihood(pause.turn),
+        "mark": lambda pause: -pause.turn.continuation_probability,
+        "all": lambda pause: finished_likelihood(pause.turn),
     }
     figures: dict[str, Any] = {"ends": len(ends), "pauses": len(inner)}
     print(f"\n{len(ends)} ends, {len(inner)} pauses inside\n\narea under the ROC curve")
@@ -179,7 +189,7 @@ def show(pauses: Sequence[Pause]) -> dict[str, Any]:
         print(f"  {name:6} {figures[name]:.3f}")
     policy = TurnTakingPolicy()
     rules: dict[str, Callable[[Turn], float]] = {
-        f"voice and words, {policy.min_delay_ms} to {policy.max_delay_ms} ms": lambda turn: delay_ms(policy, turn),
+        f"all three, {policy.min_delay_ms} to {policy.max_delay_ms} ms": lambda turn: delay_ms(policy, turn),
         "voice at 0.5: 200 ms, otherwise 3 s": peers_rule,
         f"silence of {FIXED_MS} ms": lambda turn: FIXED_MS,
     }

@@ -51,6 +51,7 @@ async def test_a_stretch_of_sound_is_transcribed() -> None:
     assert (words.text, words.kind, words.utterance_id) == ("are you open today", m.TranscriptKind.FINAL, 1)
     assert words.timing.total_us >= 0
     assert words.no_speech_probability == 0.25
+    assert words.continuation_probability == 0.125
 
 
 async def test_a_newer_revision_supersedes_the_older() -> None:

@@ -112,6 +112,18 @@ def test_sound_without_speech_is_told_from_speech(stt: FasterWhisper) -> None:
     assert np.mean(noisy) > 5 * np.mean(spoken)
 
 
+def test_a_sentence_that_breaks_off_is_said_to_go_on(stt: FasterWhisper) -> None:
+    """Most of the time: one witness of three."""
+    higher = 0
+    long = [sound_of(clip) for clip in SPOKEN if clip["seconds"] > 3]
+    for sound in long:
+        whole, half = (stt.transcribe(part, "en-US", CancelToken()) for part in (sound, sound[: len(sound) // 2]))
+        assert 0 < whole.continuation_probability < 1
+        higher += half.continuation_probability > whole.continuation_probability
+    assert higher > 0.7 * len(long)
+    assert stt.transcribe(np.zeros(800, dtype=np.float32), "en-US", CancelToken()).continuation_probability == 0.0
+
+
 def test_a_word_in_a_long_silence_is_speech(stt: FasterWhisper) -> None:
     silence = np.zeros(30 * 16_000, dtype=np.float32)
     clip = sound_of(next(clip for clip in SPOKEN if clip["file"] == "cmd_what_time_is_it.wav"))

@@ -17,6 +17,9 @@ from voice_orchestrator.session.state import SessionState, initial_state
 
 NO_COST: Final = m.WorkTiming()
 
+CONTINUATIONS: Final = (0.0, 0.002, 0.03, 0.4)
+"""How likely a node takes a sentence to go on."""
+
 Observer = Callable[[e.SessionEvent, Transition], None]
 
 
@@ -80,6 +83,7 @@ class Stage:
             mean_log_probability=-0.2 if text else -2.0,
             no_speech_probability=0.1 if text else 0.8,
             timing=NO_COST,
+            continuation_probability=CONTINUATIONS[(turn_id + len(text)) % len(CONTINUATIONS)] if text else 0.0,
         )
 
     def _sound_of(self, run_id: int) -> Playing:

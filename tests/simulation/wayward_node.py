@@ -8,6 +8,7 @@ from simulation.caller import SENTENCES
 from simulation.fenced import CHUNK_SAMPLES, SOUNDS
 from simulation.node import EMPTY_REPLIES, REPLIES, WORD_SAMPLES
 from simulation.script_of_nature import Nature
+from simulation.stage import CONTINUATIONS
 from support.scripted_inference import Behaviour, ScriptedStream
 
 from voice_contract import messages as m
@@ -135,6 +136,7 @@ class WaywardStream(ScriptedStream):
             revision=request.revision,
             mean_log_probability=-0.2 if text else -2.0,
             no_speech_probability=0.1 if text else 0.8,
+            continuation_probability=CONTINUATIONS[len(text) % len(CONTINUATIONS)] if text else 0.0,
         )
         self.say(words)
         if self._chance.happens(self._chance.nature.node_repeats):

@@ -83,6 +83,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "sample_rate_hz": st.sampled_from([8_000, 16_000]),
     "mean_log_probability": st.floats(0, 50, width=32).map(lambda value: 0.0 - value),
     "no_speech_probability": st.floats(0, 1, width=32),
+    "continuation_probability": st.floats(0, 1, width=32),
     "probability": st.floats(0, 1, width=32),
     "word_end_offset_samples": st.lists(st.integers(0, 2**40), max_size=5).map(lambda ends: tuple(sorted(ends))),
     "key": st.sampled_from("0123456789ABCD*#"),

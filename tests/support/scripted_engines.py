@@ -75,7 +75,9 @@ class ScriptedStt:
         self.expected.append(expected)
         if self.error is not None:
             raise self.error
-        return SttResult(text=self.text, mean_log_probability=-0.2, no_speech_probability=0.25)
+        return SttResult(
+            text=self.text, mean_log_probability=-0.2, no_speech_probability=0.25, continuation_probability=0.125
+        )
 
 
 @dataclass(slots=True)

@@ -115,7 +115,13 @@ class Script:
         return self.do(e.SpeechFaltered, offset_samples=self.now_ms * SAMPLES_PER_MS)
 
     def transcribed(
-        self, text: str, *, log_probability: float = -0.2, no_speech: float = 0.1, final: bool = True
+        self,
+        text: str,
+        *,
+        log_probability: float = -0.2,
+        no_speech: float = 0.1,
+        continuation: float = 0.0,
+        final: bool = True,
     ) -> tuple[c.Command, ...]:
         """The newest transcription is answered."""
         turn = self.state.turn
@@ -129,6 +135,7 @@ class Script:
             mean_log_probability=log_probability,
             no_speech_probability=no_speech,
             timing=NO_COST,
+            continuation_probability=continuation,
         )
 
     def score(self, probability: float) -> tuple[c.Command, ...]:

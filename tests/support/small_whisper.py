@@ -18,6 +18,7 @@ HEAD_SIZE = SIZE // HEADS
 FRAMES = 40
 PROMPT = (90, 91, 92)
 END = 89
+MARKS = (3, 11, 40)
 
 Floats = NDArray[np.float32]
 Weights = dict[str, NDArray[Any]]
@@ -200,7 +201,12 @@ def heard(frames: Floats, stands_for: NDArray[np.int64] | None = None) -> HeardS
 
 def special(never: tuple[int, ...] = (), not_first: tuple[int, ...] = (), end: int = END) -> SpecialTokens:
     return SpecialTokens(
-        prompt=PROMPT, end=end, no_speech=7, never=np.array(never, dtype=int), not_first=np.array(not_first, dtype=int)
+        prompt=PROMPT,
+        end=end,
+        no_speech=7,
+        never=np.array(never, dtype=int),
+        not_first=np.array(not_first, dtype=int),
+        goes_on=np.array(MARKS),
     )
 
 

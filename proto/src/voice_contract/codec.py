@@ -83,6 +83,7 @@ def _transcript_to_pb(value: m.Transcript) -> transcript_pb2.Transcript:
         mean_log_probability=value.mean_log_probability,
         timing=timing_to_pb(value.timing),
         no_speech_probability=value.no_speech_probability,
+        continuation_probability=value.continuation_probability,
     )
 
 
@@ -153,6 +154,7 @@ def _transcript(value: transcript_pb2.Transcript) -> m.Transcript:
         mean_log_probability=probability,
         timing=timing_from_pb(value.timing),
         no_speech_probability=number_in(value.no_speech_probability, 0, 1, "transcript.no_speech_probability"),
+        continuation_probability=number_in(value.continuation_probability, 0, 1, "transcript.continuation_probability"),
     )
 
 

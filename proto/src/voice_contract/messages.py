@@ -67,6 +67,7 @@ class Transcript:
     mean_log_probability: float = 0.0
     timing: WorkTiming = WorkTiming()
     no_speech_probability: float = 0.0
+    continuation_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from support.small_whisper import (
     FRAMES,
     HEAD_SIZE,
     HEADS,
+    MARKS,
     PROMPT,
     SIZE,
     CountedSession,
@@ -129,6 +130,19 @@ def test_the_probability_of_no_speech_is_that_after_the_first_token(
     powers = np.exp(first - first.max())
     found = decoder.write(heard(frames), special(), 1, CancelToken())
     assert found.no_speech == pytest.approx(powers[7] / powers.sum(), rel=0.5)
+
+
+def test_the_probability_of_a_mark_is_told_for_every_place(
+    decoder: WordDecoder, weights: Weights, frames: Floats
+) -> None:
+    found = decoder.write(heard(frames), special(), 6, CancelToken())
+    scores = scored(weights, frames, [*PROMPT, *found.ids])[len(PROMPT) - 1 :]
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    wanted = powers[:, MARKS].sum(axis=1) / powers.sum(axis=1)
+    assert len(found.goes_on) == len(found.ids) + 1
+    assert np.allclose(np.log(found.goes_on), np.log(wanted), atol=1.0)
+    drafted = decoder.write(heard(frames), special(), 6, CancelToken(), draft=found.ids)
+    assert np.allclose(drafted.goes_on, found.goes_on, rtol=0.1)
 
 
 def test_a_frame_that_stands_for_others_is_heard_like_all_of_them(

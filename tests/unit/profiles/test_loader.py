@@ -264,7 +264,7 @@ def test_thresholds_that_contradict_each_other_are_refused(tmp_path: Path) -> No
     [
         (
             "turn_taking: {min_delay_ms: 4000}",
-            "turn_taking: max_delay_ms (1600) must be at least min_delay_ms (4000)",
+            "turn_taking: max_delay_ms (1400) must be at least min_delay_ms (4000)",
         ),
         ("turn_taking: {expected_length: 6}", "turn_taking: expected_length needs expects: number, spelling or email"),
         (

@@ -17,8 +17,8 @@ from voice_orchestrator.session.state import Origin, Turn
 PATIENT = TurnTakingPolicy(min_delay_ms=300, max_delay_ms=3_000, end_of_turn_threshold=0.8)
 
 
-def turn(score: float | None = None, text: str | None = None, *, words: float | None = None) -> Turn:
-    return Turn(id=1, origin=Origin.SPEECH, score=score, text=text, words_score=words)
+def turn(score: float | None = None, text: str | None = None, *, words: float | None = None, mark: float = 0.0) -> Turn:
+    return Turn(id=1, origin=Origin.SPEECH, score=score, text=text, words_score=words, continuation_probability=mark)
 
 
 def spoken(script: Script, text: str) -> Script:
@@ -32,24 +32,35 @@ def spoken(script: Script, text: str) -> Script:
 @pytest.mark.parametrize(
     ("voice", "words", "likelihood"),
     [
-        (None, None, 0.415),
-        (0.99, None, 0.691),
-        (0.5, None, 0.415),
-        (0.01, None, 0.18),
-        (None, 0.6, 0.75),
-        (None, 0.01, 0.13),
-        (0.99, 0.6, 0.90),
-        (0.01, 0.6, 0.486),
-        (0.99, 0.01, 0.32),
-        (0.0, 0.0, 0.04),
-        (1.0, 1.0, 0.99),
+        (None, None, 0.241),
+        (0.99, None, 0.50),
+        (0.5, None, 0.241),
+        (0.01, None, 0.091),
+        (None, 0.6, 0.513),
+        (None, 0.01, 0.08),
+        (0.99, 0.6, 0.769),
+        (0.01, 0.6, 0.25),
+        (0.99, 0.01, 0.214),
+        (0.0, 0.0, 0.027),
+        (1.0, 1.0, 0.964),
     ],
 )
 def test_both_witnesses_count_and_words_more(voice: float | None, words: float | None, likelihood: float) -> None:
     assert finished_likelihood(turn(voice, "Are you open?", words=words)) == pytest.approx(likelihood, abs=0.006)
 
 
-@pytest.mark.parametrize(("voice", "words", "wait_ms"), [(0.99, 0.9, 300), (0.5, 0.12, 1_601), (0.0, 0.0, 2_848)])
+@pytest.mark.parametrize(
+    ("mark", "likelihood"),
+    [(0.00001, 0.794), (0.0001, 0.794), (0.005, 0.398), (0.025, 0.241), (0.0, 0.241), (0.2, 0.102), (0.9, 0.022)],
+)
+def test_a_mark_that_says_the_sentence_goes_on_counts_against_an_end(mark: float, likelihood: float) -> None:
+    assert finished_likelihood(turn(0.5, "Are you open?", words=0.12, mark=mark)) == pytest.approx(
+        likelihood, abs=0.006
+    )
+    assert finished_likelihood(turn(0.5, words=0.12, mark=mark)) == finished_likelihood(turn(0.5, words=0.12))
+
+
+@pytest.mark.parametrize(("voice", "words", "wait_ms"), [(0.99, 0.9, 300), (0.5, 0.12, 2_187), (0.0, 0.0, 2_910)])
 def test_what_is_missing_is_waited_for_in_proportion(voice: float, words: float, wait_ms: int) -> None:
     assert delay_ms(PATIENT, turn(voice, "Yes.", words=words)) == wait_ms
 
@@ -60,6 +71,8 @@ def test_who_seems_more_finished_never_waits_longer(first: float, second: float,
     for waits in (
         [delay_ms(PATIENT, turn(score, "Yes.", words=other)) for score in (low, high)],
         [delay_ms(PATIENT, turn(other, "Yes.", words=score)) for score in (low, high)],
+        # A mark of 0 says that nobody told.
+        [delay_ms(PATIENT, turn(other, "Yes.", mark=max(mark, 1e-9))) for mark in (high, low)],
     ):
         assert 3_000 >= waits[0] >= waits[1] >= 300
 
@@ -67,7 +80,7 @@ def test_who_seems_more_finished_never_waits_longer(first: float, second: float,
 def test_dictation_waits_at_least_its_own_time() -> None:
     dictated = replace(PATIENT, expects=Expects.NUMBER, dictation_delay_ms=2_500)
     assert delay_ms(dictated, turn(0.99, "zero one", words=0.9)) == 2_500
-    assert delay_ms(dictated, turn(0.0, "zero one", words=0.0)) == 2_848
+    assert delay_ms(dictated, turn(0.0, "zero one", words=0.0)) == 2_910
     assert delay_ms(dictated, turn(0.99, "I do not know", words=0.9)) == 300
     assert delay_ms(dictated, turn(0.99, None, words=0.9)) == 300
 
@@ -93,7 +106,7 @@ def test_a_turn_that_may_go_on_is_waited_for() -> None:
     patient = replace(QUIET_TURNS, min_delay_ms=300, max_delay_ms=3_000, end_of_turn_threshold=0.8)
     script = spoken(Script(policy(turn_taking=patient)).open(scores=True), "Are you open on Monday.")
     script.score(0.5)
-    assert script.wait(1_601 - 200 - 1) == ()
+    assert script.wait(2_187 - 200 - 1) == ()
     assert "Generate" in names(script.wait(1))
 
 
@@ -102,7 +115,7 @@ def test_a_turn_that_may_go_on_is_waited_for() -> None:
 )
 def test_words_that_break_off_make_an_end_less_likely(text: str) -> None:
     for voice in (0.01, None, 0.99):
-        assert finished_likelihood(turn(voice, text)) < finished_likelihood(turn(voice, "Yes.")) - 0.09
+        assert finished_likelihood(turn(voice, text)) < 0.8 * finished_likelihood(turn(voice, "Yes."))
 
 
 # --- the words as a witness
@@ -159,6 +172,23 @@ def test_words_that_come_to_no_end_keep_a_sure_voice_waiting() -> None:
     script.score(0.95)
     script.words_score(0.02)
     assert script.wait(900) == ()
+
+
+def test_the_mark_behind_the_last_word_is_that_of_the_words_that_count() -> None:
+    """Of what was transcribed last: a comma behind half of the turn says nothing about all of it."""
+    script = Script(policy(turn_taking=JUDGED)).open(scores=True, scores_words=True)
+    script.start_speaking()
+    script.after(1_000).stop_speaking()
+    script.transcribed("Are you open,", continuation=0.9)
+    assert script.state.turn is not None
+    assert script.state.turn.continuation_probability == 0.9
+    script.start_speaking()
+    script.after(600).stop_speaking()
+    script.transcribed("Are you open, or closed?", continuation=0.002)
+    script.score(0.95)
+    script.words_score(0.3)
+    assert script.wait(49) == ()
+    assert "Generate" in names(script.wait(1))
 
 
 def test_nobody_waits_for_the_judgement_of_the_words() -> None:

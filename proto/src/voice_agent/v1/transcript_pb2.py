@@ -26,7 +26,7 @@ from voice_agent.v1 import sensitivity_pb2 as voice__agent_dot_v1_dot_sensitivit
 from voice_agent.v1 import timing_pb2 as voice__agent_dot_v1_dot_timing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fvoice_agent/v1/transcript.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"\xda\x02\n\nTranscript\x12(\n\x07speaker\x18\x01 \x01(\x0e\x32\x17.voice_agent.v1.Speaker\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.voice_agent.v1.TranscriptKind\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x0cutterance_id\x18\x04 \x01(\x04\x12\x10\n\x08revision\x18\x05 \x01(\r\x12\x15\n\rsegment_index\x18\x06 \x01(\r\x12\x1c\n\x14start_offset_samples\x18\x07 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x08 \x01(\x04\x12\x1c\n\x14mean_log_probability\x18\t \x01(\x02\x12*\n\x06timing\x18\n \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming\x12\x1d\n\x15no_speech_probability\x18\x0b \x01(\x02*I\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPEAKER_CALLER\x10\x01\x12\x11\n\rSPEAKER_AGENT\x10\x02*\x84\x01\n\x0eTranscriptKind\x12\x1f\n\x1bTRANSCRIPT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSCRIPT_KIND_PARTIAL\x10\x01\x12\x19\n\x15TRANSCRIPT_KIND_FINAL\x10\x02\x12\x19\n\x15TRANSCRIPT_KIND_DELTA\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fvoice_agent/v1/transcript.proto\x12\x0evoice_agent.v1\x1a voice_agent/v1/sensitivity.proto\x1a\x1bvoice_agent/v1/timing.proto\"\xfc\x02\n\nTranscript\x12(\n\x07speaker\x18\x01 \x01(\x0e\x32\x17.voice_agent.v1.Speaker\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.voice_agent.v1.TranscriptKind\x12\x12\n\x04text\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x0cutterance_id\x18\x04 \x01(\x04\x12\x10\n\x08revision\x18\x05 \x01(\r\x12\x15\n\rsegment_index\x18\x06 \x01(\r\x12\x1c\n\x14start_offset_samples\x18\x07 \x01(\x04\x12\x1a\n\x12\x65nd_offset_samples\x18\x08 \x01(\x04\x12\x1c\n\x14mean_log_probability\x18\t \x01(\x02\x12*\n\x06timing\x18\n \x01(\x0b\x32\x1a.voice_agent.v1.WorkTiming\x12\x1d\n\x15no_speech_probability\x18\x0b \x01(\x02\x12 \n\x18\x63ontinuation_probability\x18\x0c \x01(\x02*I\n\x07Speaker\x12\x17\n\x13SPEAKER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSPEAKER_CALLER\x10\x01\x12\x11\n\rSPEAKER_AGENT\x10\x02*\x84\x01\n\x0eTranscriptKind\x12\x1f\n\x1bTRANSCRIPT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRANSCRIPT_KIND_PARTIAL\x10\x01\x12\x19\n\x15TRANSCRIPT_KIND_FINAL\x10\x02\x12\x19\n\x15TRANSCRIPT_KIND_DELTA\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRANSCRIPT'].fields_by_name['text']._loaded_options = None
   _globals['_TRANSCRIPT'].fields_by_name['text']._serialized_options = b'\210\265\030\001'
-  _globals['_SPEAKER']._serialized_start=463
-  _globals['_SPEAKER']._serialized_end=536
-  _globals['_TRANSCRIPTKIND']._serialized_start=539
-  _globals['_TRANSCRIPTKIND']._serialized_end=671
+  _globals['_SPEAKER']._serialized_start=497
+  _globals['_SPEAKER']._serialized_end=570
+  _globals['_TRANSCRIPTKIND']._serialized_start=573
+  _globals['_TRANSCRIPTKIND']._serialized_end=705
   _globals['_TRANSCRIPT']._serialized_start=115
-  _globals['_TRANSCRIPT']._serialized_end=461
+  _globals['_TRANSCRIPT']._serialized_end=495
 # @@protoc_insertion_point(module_scope)

@@ -94,6 +94,7 @@ class Transcript(_message.Message):
     MEAN_LOG_PROBABILITY_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
     NO_SPEECH_PROBABILITY_FIELD_NUMBER: _builtins.int
+    CONTINUATION_PROBABILITY_FIELD_NUMBER: _builtins.int
     speaker: Global___Speaker.ValueType
     """Whose words; required."""
     kind: Global___TranscriptKind.ValueType
@@ -116,6 +117,10 @@ class Transcript(_message.Message):
     """Probability that the sound holds no speech, 0 to 1, for CALLER transcripts from inference; 0 when the engine does
     not tell.
     """
+    continuation_probability: _builtins.float
+    """Probability of a mark behind the last word that says the sentence goes on, such as a comma, 0 to 1, for CALLER
+    transcripts from inference; 0 when the engine does not tell.
+    """
     @_builtins.property
     def timing(self) -> _timing_pb2.WorkTiming:
         """What the work cost, for CALLER transcripts from inference."""
@@ -134,10 +139,11 @@ class Transcript(_message.Message):
         mean_log_probability: _builtins.float = ...,
         timing: _timing_pb2.WorkTiming | None = ...,
         no_speech_probability: _builtins.float = ...,
+        continuation_probability: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset_samples", b"end_offset_samples", "kind", b"kind", "mean_log_probability", b"mean_log_probability", "no_speech_probability", b"no_speech_probability", "revision", b"revision", "segment_index", b"segment_index", "speaker", b"speaker", "start_offset_samples", b"start_offset_samples", "text", b"text", "timing", b"timing", "utterance_id", b"utterance_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continuation_probability", b"continuation_probability", "end_offset_samples", b"end_offset_samples", "kind", b"kind", "mean_log_probability", b"mean_log_probability", "no_speech_probability", b"no_speech_probability", "revision", b"revision", "segment_index", b"segment_index", "speaker", b"speaker", "start_offset_samples", b"start_offset_samples", "text", b"text", "timing", b"timing", "utterance_id", b"utterance_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,8 +22,8 @@ WINDOWS_WAITING_MAX: Final = 16
 FEW_SESSIONS: Final = 8
 """So many sessions wait for nobody: a window is due every 4 ms or less often, and few would join."""
 
-JOIN_S: Final = 0.020
-"""How long windows gather when there are more sessions: less than two thirds of what one lasts.
+JOIN_S: Final = 0.026
+"""How long windows gather when there are more sessions: less than one lasts.
 
 A batch costs some 0.4 ms before its first window, most of it because the network's weights have left the caches since
 the one before, and 0.02 ms for each window.

@@ -91,6 +91,10 @@ class SttResult:
     mean_log_probability: float
     no_speech_probability: float = 0.0
     """That the sound holds no speech, 0 to 1; of several pieces the lowest. 0 when the engine does not tell."""
+    continuation_probability: float = 0.0
+    """Of a mark behind the last word that says the sentence goes on, such as a comma, 0 to 1. 0 when the engine does
+    not tell, or there are no words.
+    """
 
 
 class SttEngine(Protocol):

@@ -32,8 +32,8 @@ def open_session(
     if provider == PROCESSOR:
         options.log_severity_level = ERRORS_ONLY
     if any_length:
-        # A plan of memory is kept for every length, and never fits. To plan which results may share memory compares every
-        # two of them, which takes three quarters of opening a voice of 2,700 steps; the arena shares it as well.
+        # A plan of memory is kept for every length, and never fits. To plan which results may share memory compares
+        # every two of them, three quarters of the time that opening a voice of 2,700 steps takes; the arena shares it.
         options.enable_mem_pattern = False
         options.enable_mem_reuse = False
     # What spins while it waits takes a core from the engine that works meanwhile.

@@ -150,6 +150,7 @@ class CallerWork:
                     end_offset_samples=end,
                     mean_log_probability=min(0.0, result.mean_log_probability),
                     no_speech_probability=result.no_speech_probability,
+                    continuation_probability=result.continuation_probability,
                     timing=timing,
                 )
             )

@@ -145,7 +145,8 @@ class Node:
         llm = await lane.run(
             lambda: make_llm(self._spec(Stage.LLM), turns), deadline_s=monotonic_s(), cancel=CancelToken()
         )
-        # It loads on a thread of its own, or in another process: the others are loaded meanwhile, the voice beside them.
+        # It loads on a thread of its own, or in another process: the others are loaded meanwhile, the voice beside
+        # those that hear.
         starting = asyncio.create_task(self._start_llm(llm), name="start-llm")
         voice = asyncio.create_task(self._step(lane, Stage.TTS, _warm_tts), name="load-tts")
         try:

@@ -318,6 +318,7 @@ def _caller_transcribed(at_ms: int, words: m.Transcript) -> events.CallerTranscr
         text=words.text,
         mean_log_probability=words.mean_log_probability,
         no_speech_probability=words.no_speech_probability,
+        continuation_probability=words.continuation_probability,
         timing=words.timing,
     )
 

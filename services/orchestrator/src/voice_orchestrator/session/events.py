@@ -101,6 +101,7 @@ class CallerTranscribed:
     mean_log_probability: float
     no_speech_probability: float
     timing: WorkTiming
+    continuation_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

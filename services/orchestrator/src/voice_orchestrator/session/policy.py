@@ -64,9 +64,9 @@ class TurnTakingPolicy:
     """
 
     detection: Detection = Detection.VAD
-    min_delay_ms: int = 220
-    max_delay_ms: int = 1_600
-    end_of_turn_threshold: float = 0.74
+    min_delay_ms: int = 180
+    max_delay_ms: int = 1_400
+    end_of_turn_threshold: float = 0.55
     expects: Expects = Expects.SPEECH
     expected_length: int = 0
     dictation_delay_ms: int = 2_500

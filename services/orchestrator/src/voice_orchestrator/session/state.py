@@ -52,6 +52,8 @@ class Turn:
     known_text: the words as they were known before the caller went on; announced: what the edge was told as final.
     partial_text: the newest partial words; shown_text: what of them the edge was shown, which only grows.
     score: how likely the turn is over by its sound; score_deadline_ms: armed while that is being judged.
+    continuation_probability: of a mark behind the last word of the newest transcript that says the sentence goes on, 0
+    while nobody told.
     words_score: how likely a sentence ends with its words, None while nobody has said; words_revision: the
     transcription whose words the node was last asked to judge.
     unspeculative: a reply begun early failed; the next one waits for the commit.
@@ -82,6 +84,7 @@ class Turn:
     text: str | None = None
     mean_log_probability: float = 0.0
     no_speech_probability: float = 0.0
+    continuation_probability: float = 0.0
     failure: FailureReason | None = None
     known_text: str = ""
     announced: str = ""

@@ -206,7 +206,10 @@ def on_caller_transcribed(step: Step, event: events.CallerTranscribed) -> None:
         step.ignore("transcript_repeated")
         return
     turn = step.change_turn(
-        turn, mean_log_probability=event.mean_log_probability, no_speech_probability=event.no_speech_probability
+        turn,
+        mean_log_probability=event.mean_log_probability,
+        no_speech_probability=event.no_speech_probability,
+        continuation_probability=event.continuation_probability,
     )
     if final:
         take_final(step, turn, text)

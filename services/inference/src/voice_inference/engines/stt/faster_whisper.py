@@ -37,6 +37,9 @@ SAMPLES_MIN: Final = SAMPLE_RATE_HZ // 10
 NO_SPEECH: Final = ("<|nospeech|>", "<|nocaptions|>")
 """Names the token has had."""
 
+GOES_ON: Final = (",", "...", "\u2026", "-", "--", "\u2013", "\u2014", ";", ":")
+"""Marks Whisper writes behind a word when the sentence is not over."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,6 +51,7 @@ class _Heard:
     log_probability: float
     tokens: int
     no_speech: float
+    goes_on: float
 
 
 class FasterWhisper:
@@ -67,6 +71,8 @@ class FasterWhisper:
         # Whisper seldom writes a text with the tokens its tokenizer would make of it.
         self._written: dict[str, tuple[int, ...]] = {}
         self._never, self._not_first = _tokens(config, "suppress_ids"), _tokens(config, "suppress_ids_begin")
+        spelled = [self._vocabulary.encode(mark, add_special_tokens=False).ids for mark in GOES_ON]
+        self._goes_on = np.array([ids[0] for ids in spelled if len(ids) == 1], dtype=np.int64)
         self.loops_seen = 0
 
     def _make_listener(self, model_dir: Path, threads: int, *, stock: bool) -> Listener:
@@ -105,7 +111,7 @@ class FasterWhisper:
             return SttResult(text="", mean_log_probability=0.0, no_speech_probability=1.0)
         tokenizer = self._tokenizer(language)
         texts: list[str] = []
-        weighted, total, no_speech = 0.0, 0, 1.0
+        weighted, total, no_speech, goes_on = 0.0, 0, 1.0, 0.0
         for piece in np.split(samples, split_points(samples)):
             cancel.raise_if_cancelled()
             heard = self._piece(piece, tokenizer, cancel, "" if texts else expected)
@@ -113,9 +119,13 @@ class FasterWhisper:
             weighted += heard.log_probability * max(heard.tokens, 1)
             total += max(heard.tokens, 1)
             no_speech = min(no_speech, heard.no_speech)
+            goes_on = heard.goes_on
         text = " ".join(text for text in texts if text)
         return SttResult(
-            text=text, mean_log_probability=min(0.0, weighted / total), no_speech_probability=min(1.0, no_speech)
+            text=text,
+            mean_log_probability=min(0.0, weighted / total),
+            no_speech_probability=min(1.0, no_speech),
+            continuation_probability=min(1.0, goes_on),
         )
 
     def _piece(self, samples: FloatSamples, tokenizer: Tokenizer, cancel: CancelToken, expected: str) -> _Heard:
@@ -145,6 +155,7 @@ class FasterWhisper:
             no_speech=self._no_speech,
             never=self._never,
             not_first=self._not_first,
+            goes_on=self._goes_on,
         )
 
     def _tokenizer(self, language: str) -> Tokenizer:
@@ -171,9 +182,13 @@ def _tokens(config: dict[str, Any], name: str) -> NDArray[np.int64]:
 def _read(tokenizer: Tokenizer, tokens: Tokens) -> _Heard:
     """Of what is no text, such as a time, only the probability counts."""
     text = [token for token in tokens.ids if token < tokenizer.eot]
+    words = len(text)
+    while words and not any(map(str.isalnum, tokenizer.decode([text[words - 1]]))):
+        words -= 1
     return _Heard(
         text=tokenizer.decode(text).strip(),
         log_probability=tokens.log_probability,
         tokens=len(text),
         no_speech=tokens.no_speech,
+        goes_on=tokens.goes_on[words] if words and tokens.goes_on else 0.0,
     )

@@ -1,7 +1,8 @@
 """Writes down what Whisper's encoder heard with ONNX Runtime: greedily, the words that were expected in one step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,16 +24,22 @@ Feeds = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What was written; `log_probability` is the mean per token, the end counted as one."""
+    """What was written; `log_probability` is the mean per token, the end counted as one.
+
+    `goes_on`: of a mark that says so, in place of every token and of the end; empty when that is not known.
+    """
 
     ids: list[int]
     log_probability: float
     no_speech: float
+    goes_on: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecialTokens:
-    """Ids that mean something; `never` are not written, `not_first` not as the first."""
+    """Ids that mean something; `never` are not written, `not_first` not as the first, `goes_on` are marks that say that
+    a sentence is not over.
+    """
 
     prompt: tuple[int, ...]
     """Start of transcript first."""
@@ -40,6 +47,7 @@ class SpecialTokens:
     no_speech: int
     never: NDArray[np.int64]
     not_first: NDArray[np.int64]
+    goes_on: NDArray[np.int64]
 
 
 class WordDecoder:
@@ -80,14 +88,19 @@ class WordDecoder:
         no_speech = _probability(start, special.no_speech)
         ahead[0][special.not_first] = -np.inf
         ids: list[int] = []
+        goes_on: list[float] = []
         total = 0.0
         while True:
             scores = ahead.pop(0)
             scores[special.never] = -np.inf
             best = int(scores.argmax())
-            total -= float(np.log(np.exp(scores - scores[best]).sum()))
+            powers = np.exp(scores - scores[best])
+            all_ = float(powers.sum())
+            total -= log(all_)
+            goes_on.append(float(powers[special.goes_on].sum()) / all_)
             if best == special.end or len(ids) == limit:
-                return Tokens(ids=ids, log_probability=total / (len(ids) + 1), no_speech=no_speech)
+                mean = total / (len(ids) + 1)
+                return Tokens(ids=ids, log_probability=mean, no_speech=no_speech, goes_on=goes_on)
             ids.append(best)
             if ahead and draft[len(ids) - 1] == best:
                 continue
