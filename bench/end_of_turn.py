@@ -3,8 +3,8 @@
 Every recording is heard as a node hears it: VAD finds the pauses; at each the end-of-turn model judges the voice, the
 language model the words that were transcribed up to there, and the transcription says how likely a comma follows them.
 Pauses inside a recording are held against its end: area under the ROC curve (how often a random end is judged higher
-than a random pause) for the voice, the words, the mark and all of them; then, for the product's rule and for two others,
-how long ends are waited for and how many pauses are taken for ends.
+than a random pause) for the voice, the words, the mark and all of them; then, for the product's rule and for two
+others, how long ends are waited for and how many pauses are taken for ends.
 """
 
 # ruff: noqa: E402 - the environment is made before the libraries that read it are loaded
