@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 import pytest
 import soundfile
 
@@ -13,6 +12,7 @@ from voice_contract.failures import FailureReason, Stage, VoiceAgentError
 from voice_inference.catalogue.store import ModelStore, default_cache_dir
 from voice_inference.engines.base import Cancelled, CancelToken, FloatSamples
 from voice_inference.engines.end_of_turn.smart_turn import SmartTurn, window_frames
+from voice_inference.engines.onnx_session import open_session
 
 pytestmark = pytest.mark.models
 
@@ -67,7 +67,7 @@ def odds(probability: float) -> float:
 
 
 def test_it_says_what_the_network_says_that_computes_every_frame(judge: SmartTurn) -> None:
-    as_it_comes = onnxruntime.InferenceSession(str(model_file()), providers=["CPUExecutionProvider"])
+    as_it_comes = open_session(str(model_file()), threads=2)
     apart = []
     for name, end_s in (*((name, CLIPS[name]["speech_end_s"]) for name in FINISHED), *UNFINISHED):
         sound = sound_until(name, end_s)
