@@ -140,26 +140,17 @@ class Script:
 
     def score(self, probability: float) -> tuple[c.Command, ...]:
         """The pause is judged."""
-        turn = self.state.turn
-        assert turn is not None, "no turn is open"
-        return self.do(
-            e.EndOfTurnScored,
-            utterance_id=turn.id,
-            revision=turn.final_revision,
-            probability=probability,
-            timing=NO_COST,
-        )
+        return self._judged(e.EndOfTurnScored, probability)
 
     def words_score(self, probability: float) -> tuple[c.Command, ...]:
         """The words of the pause are judged."""
+        return self._judged(e.WordsScored, probability)
+
+    def _judged(self, kind: type[e.EndOfTurnScored | e.WordsScored], probability: float) -> tuple[c.Command, ...]:
         turn = self.state.turn
         assert turn is not None, "no turn is open"
         return self.do(
-            e.WordsScored,
-            utterance_id=turn.id,
-            revision=turn.final_revision,
-            probability=probability,
-            timing=NO_COST,
+            kind, utterance_id=turn.id, revision=turn.final_revision, probability=probability, timing=NO_COST
         )
 
     def key(self, key: str) -> tuple[c.Command, ...]:

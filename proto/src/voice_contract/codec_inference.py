@@ -98,9 +98,16 @@ def _transcribe_to_pb(value: m.Transcribe) -> speech_pb2.Transcribe:
     )
 
 
+def _require_revision(
+    value: speech_pb2.Transcribe | speech_pb2.ScoreEndOfTurn | generation_pb2.ScoreWords, name: str
+) -> None:
+    """Of an utterance, which a request has to name."""
+    require(value.utterance_id >= 1, f"{name}.utterance_id: counts from 1")
+    require(value.revision >= 1, f"{name}.revision: counts from 1")
+
+
 def _transcribe(value: speech_pb2.Transcribe) -> m.Transcribe:
-    require(value.utterance_id >= 1, "transcribe.utterance_id: counts from 1")
-    require(value.revision >= 1, "transcribe.revision: counts from 1")
+    _require_revision(value, "transcribe")
     end = value.end_offset_samples
     require(end == 0 or end > value.start_offset_samples, "transcribe.end_offset_samples: must lie behind the start")
     return m.Transcribe(
@@ -122,8 +129,7 @@ def _score_to_pb(value: m.ScoreEndOfTurn) -> speech_pb2.ScoreEndOfTurn:
 
 
 def _score(value: speech_pb2.ScoreEndOfTurn) -> m.ScoreEndOfTurn:
-    require(value.utterance_id >= 1, "score_end_of_turn.utterance_id: counts from 1")
-    require(value.revision >= 1, "score_end_of_turn.revision: counts from 1")
+    _require_revision(value, "score_end_of_turn")
     start, end = value.start_offset_samples, value.end_offset_samples
     require(end > start, "score_end_of_turn.end_offset_samples: must lie behind the start")
     return m.ScoreEndOfTurn(
@@ -156,8 +162,7 @@ def _score_words_to_pb(value: m.ScoreWords) -> generation_pb2.ScoreWords:
 
 
 def _score_words(value: generation_pb2.ScoreWords) -> m.ScoreWords:
-    require(value.utterance_id >= 1, "score_words.utterance_id: counts from 1")
-    require(value.revision >= 1, "score_words.revision: counts from 1")
+    _require_revision(value, "score_words")
     return m.ScoreWords(utterance_id=value.utterance_id, revision=value.revision, messages=_chat(value.messages))
 
 

@@ -1,7 +1,9 @@
 """The work one session has going on with what the caller said: transcriptions and judgements of pauses."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,6 +21,7 @@ from voice_contract.messages import (
     Transcript,
     TranscriptKind,
     WordsScored,
+    WorkTiming,
 )
 from voice_inference.engines.base import Cancelled, CancelToken
 from voice_inference.server.audio_ring import AudioRing
@@ -128,12 +131,12 @@ class CallerWork:
         start = asked.start_offset_samples
         end = max(start, min(asked.end_offset_samples or self._ring.end_samples, self._ring.end_samples))
         samples = self._ring.slice(start, end)
-        partial = asked.kind is TranscribeKind.PARTIAL
+        is_partial = asked.kind is TranscribeKind.PARTIAL
         try:
             result, timing = await self._pipeline.transcribe(
                 samples,
                 self._configure.language,
-                partial=partial,
+                partial=is_partial,
                 cancel=cancel,
                 expected=self._heard.text if self._heard.start == start else "",
             )
@@ -142,7 +145,7 @@ class CallerWork:
             await self._outbox.put(
                 Transcript(
                     speaker=Speaker.CALLER,
-                    kind=TranscriptKind.PARTIAL if partial else TranscriptKind.FINAL,
+                    kind=TranscriptKind.PARTIAL if is_partial else TranscriptKind.FINAL,
                     text=result.text,
                     utterance_id=asked.utterance_id,
                     revision=asked.revision,
@@ -167,19 +170,9 @@ class CallerWork:
 
     async def _score(self, asked: ScoreEndOfTurn, cancel: CancelToken) -> None:
         samples = self._ring.slice(asked.start_offset_samples, asked.end_offset_samples)
+        judge = partial(self._pipeline.score_end_of_turn, samples, cancel)
         try:
-            probability, timing = await self._pipeline.score_end_of_turn(samples, cancel)
-            cancel.raise_if_cancelled()
-            await self._outbox.put(
-                EndOfTurnScored(
-                    utterance_id=asked.utterance_id,
-                    revision=asked.revision,
-                    probability=probability,
-                    timing=timing,
-                )
-            )
-        except Cancelled:
-            self._pipeline.metrics.cancelled.labels(Stage.END_OF_TURN.value).inc()
+            await self._answer(asked, EndOfTurnScored, judge, cancel)
         except Exception as error:
             await self._failures.report(error, Stage.END_OF_TURN, utterance_id=asked.utterance_id)
 
@@ -190,23 +183,31 @@ class CallerWork:
             group.create_task(self._score_words(asked, request.cancel), name=f"score-words-{asked.utterance_id}")
 
     async def _score_words(self, asked: ScoreWords, cancel: CancelToken) -> None:
+        judge = partial(self._pipeline.score_words, self._session_id, asked.messages, cancel)
         try:
-            probability, timing = await self._pipeline.score_words(self._session_id, asked.messages, cancel)
-            cancel.raise_if_cancelled()
-            await self._outbox.put(
-                WordsScored(
-                    utterance_id=asked.utterance_id,
-                    revision=asked.revision,
-                    probability=probability,
-                    timing=timing,
-                )
-            )
-        except Cancelled:
-            self._pipeline.metrics.cancelled.labels(Stage.LLM.value).inc()
+            await self._answer(asked, WordsScored, judge, cancel)
         except Exception as error:
             # Nobody waits for it. Not the text of an unexpected error: it might hold words of the caller.
             text = str(error) if isinstance(error, VoiceAgentError) else type(error).__name__
             log.warning("score_words_failed", error=text)
+
+    async def _answer(
+        self,
+        asked: ScoreEndOfTurn | ScoreWords,
+        answer: type[EndOfTurnScored | WordsScored],
+        judge: Callable[[], Awaitable[tuple[float, WorkTiming]]],
+        cancel: CancelToken,
+    ) -> None:
+        """Sends what `judge` finds, a probability and what it cost; nothing once the request is given up."""
+        try:
+            probability, timing = await judge()
+            cancel.raise_if_cancelled()
+            await self._outbox.put(
+                answer(utterance_id=asked.utterance_id, revision=asked.revision, probability=probability, timing=timing)
+            )
+        except Cancelled:
+            stage = Stage.LLM if answer is WordsScored else Stage.END_OF_TURN
+            self._pipeline.metrics.cancelled.labels(stage.value).inc()
 
     def cancel(self, utterance_id: int) -> None:
         """Gives up what is going on with an utterance; does nothing when there is nothing."""

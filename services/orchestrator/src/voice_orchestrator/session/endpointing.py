@@ -4,7 +4,7 @@ Three witnesses judge a pause: the end-of-turn model hears the voice, the langua
 end with the words, and the transcription says how likely a comma or an ellipsis is behind the last one, which it hears
 and reads. None is good alone. On 127 pauses inside sentences and 83 ends of human speech (42 recordings with pauses,
 some of them put in), the area under the ROC curve is 0.75 for the voice, 0.79 for the words, 0.74 for the mark, 0.86
-for the first two and 0.87 for all; fitted on other speakers 0.84 and 0.85.
+for the first two and 0.87 for all; fitted on other recordings 0.83 and 0.84.
 """
 
 from math import exp, log
@@ -24,16 +24,14 @@ VOICE_WEIGHT: Final = 0.25
 WORDS_WEIGHT: Final = 0.5
 CONTINUATION_WEIGHT: Final = -0.45
 BREAK_OFF: Final = -0.5
-"""Weights of a logistic regression over the log-odds of the witnesses on the speech above, rounded.
-
-Fitted on one half of the recordings it does as well on the other half, in both directions.
-"""
+"""Weights of a logistic regression over the log-odds of the witnesses on the speech above, rounded."""
 
 VOICE_UNKNOWN: Final = 0.5
 WORDS_UNKNOWN: Final = 0.12
 CONTINUATION_UNKNOWN: Final = 0.025
 """What a witness is worth who was not heard: that of words is seldom above 0.6 even for whole sentences, and marks that
-say that a sentence goes on are rare. With these as many pauses are taken for ends without a witness as with it.
+say that a sentence goes on are rare. Of the 127 pauses 17 are taken for ends with all three and without the words, 18
+without the voice, 24 without the mark.
 """
 
 SURE: Final = 0.99
